@@ -1,0 +1,6 @@
+//! corelog: a Kafka-compatible broker, one shard per core.
+//!
+//! The modules below are the layers, lowest first; a module may import only from those above its line
+//! (`tests/it/tidy.rs` checks it). `docs/architecture.md` is the map.
+
+pub mod types;
