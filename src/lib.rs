@@ -4,3 +4,4 @@
 //! (`tests/it/tidy.rs` checks it). `docs/architecture.md` is the map.
 
 pub mod types;
+pub mod metadata;

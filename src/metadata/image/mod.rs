@@ -1,0 +1,17 @@
+//! The cluster as the metadata log describes it, immutable once published.
+//!
+//! Pure: no file, no clock. The control thread feeds an [`ImageBuilder`] batch by batch and publishes the
+//! [`ClusterImage`] it yields; shards hold an `Arc` of one and compare it with the next by
+//! [`SharedMap::changes_since`](crate::metadata::map::SharedMap::changes_since).
+
+mod cluster;
+mod broker;
+mod topic;
+mod config;
+mod security;
+
+pub use broker::{BrokerImage, ControllerImage, Listener, SupportedFeature};
+pub use cluster::{ClusterImage, ELR_VERSION, METADATA_VERSION};
+pub use config::{ConfigResource, Configs, ResourceType};
+pub use security::{AclImage, QuotaEntity, ScramCredential, ScramKey, TokenImage};
+pub use topic::{PartitionImage, TopicImage};
