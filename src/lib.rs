@@ -4,4 +4,5 @@
 //! (`tests/it/tidy.rs` checks it). `docs/architecture.md` is the map.
 
 pub mod types;
+pub mod record;
 pub mod metadata;
