@@ -8,7 +8,7 @@
 
 use bytes::Bytes;
 
-use crate::types::{ErrorCode, LeaderEpoch, Offset};
+use crate::types::{ErrorCode, LeaderEpoch, Offset, limits};
 
 use super::{
     BatchError, BatchHeader, Codec, CompressionError, HEADER_BYTES, NO_TIMESTAMP, TimestampType, compression, header,
@@ -18,13 +18,16 @@ use super::{
 /// Most records that one refusal names; the others are refused along with them.
 pub const RECORD_ERRORS_MAX: usize = 100;
 
+/// First version of the Produce request that may carry zstd.
+const ZSTD_FROM_VERSION: i16 = 7;
+
 /// What a topic asks of the batches that are produced to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProduceRules {
     /// Largest batch in bytes, header included (`max.message.bytes`).
     pub max_message_bytes: usize,
-    /// False for Produce requests below version 7, whose readers do not know zstd (KIP-110).
-    pub zstd_allowed: bool,
+    /// Version of the Produce request; below 7 it cannot carry zstd (KIP-110).
+    pub produce_version: i16,
     /// Whose clock the topic shows (`message.timestamp.type`).
     pub timestamp_type: TimestampType,
     /// Milliseconds that a record's timestamp may lie in the past (`message.timestamp.before.max.ms`); `i64::MAX` is no
@@ -40,6 +43,23 @@ pub struct ProduceRules {
     pub decompressed_bytes_max: usize,
     /// How batches are stored (`compression.type`).
     pub compression: CompressionRule,
+}
+
+impl Default for ProduceRules {
+    /// Those of a topic without configs of its own, for the newest clients.
+    fn default() -> Self {
+        Self {
+            max_message_bytes: 1_048_588,
+            produce_version: i16::MAX,
+            timestamp_type: TimestampType::CreateTime,
+            timestamp_before_max_ms: i64::MAX,
+            timestamp_after_max_ms: 3_600_000,
+            keys_required: false,
+            walk_compressed: false,
+            decompressed_bytes_max: limits::DECOMPRESSED_BYTES_MAX,
+            compression: CompressionRule::Producer,
+        }
+    }
 }
 
 /// How batches are stored (`compression.type`).
@@ -212,7 +232,7 @@ fn one_batch(records: &Bytes, rules: &ProduceRules) -> Result<BatchHeader, Refus
         _ => Refusal::new(ErrorCode::CorruptMessage, format!("the record batch is corrupt: {error}")),
     })?;
     // ProduceRequest.validateRecords asks for the version before it looks for a second batch.
-    if !rules.zstd_allowed && header.codec() == Ok(Codec::Zstd) {
+    if rules.produce_version < ZSTD_FROM_VERSION && header.codec() == Ok(Codec::Zstd) {
         return Err(Refusal::new(
             ErrorCode::UnsupportedCompressionType,
             "Produce requests below version 7 cannot carry zstd",

@@ -11,17 +11,7 @@ const NOW_MS: i64 = 1_700_000_000_000;
 const CAP: usize = 1 << 20;
 
 fn rules() -> ProduceRules {
-    ProduceRules {
-        max_message_bytes: 1_048_588,
-        zstd_allowed: true,
-        timestamp_type: TimestampType::CreateTime,
-        timestamp_before_max_ms: i64::MAX,
-        timestamp_after_max_ms: 3_600_000,
-        keys_required: false,
-        walk_compressed: false,
-        decompressed_bytes_max: CAP,
-        compression: CompressionRule::Producer,
-    }
+    ProduceRules { decompressed_bytes_max: CAP, ..ProduceRules::default() }
 }
 
 fn three() -> BatchBuilder {
@@ -132,7 +122,7 @@ fn old_formats_and_wrong_shapes_get_kafkas_codes() {
     assert_eq!(refused(good.clone(), &small), ErrorCode::MessageTooLarge);
     let unknown_codec = resealed(&good, |bytes| bytes[22] |= 5);
     assert_eq!(refused(unknown_codec, &rules()), ErrorCode::UnsupportedCompressionType);
-    let old_client = ProduceRules { zstd_allowed: false, ..rules() };
+    let old_client = ProduceRules { produce_version: 6, ..rules() };
     assert_eq!(refused(built(Codec::Zstd), &old_client), ErrorCode::UnsupportedCompressionType);
     let control = three().control().build().unwrap();
     assert_eq!(refused(control, &rules()), ErrorCode::InvalidRecord);
