@@ -5,4 +5,5 @@
 
 pub mod types;
 pub mod record;
+pub mod runtime;
 pub mod metadata;

@@ -1,0 +1,218 @@
+//! The shard threads: one glommio executor each, pinned to its core.
+//!
+//! Called on the main thread before anything else runs. Works round the faults of glommio 0.9 that concern an executor as
+//! a whole: the first sleep (membarrier), the park bug (a keep-alive timer), the IOPOLL probe (a sentinel file).
+
+use std::{future::Future, io, path::PathBuf, time::Duration};
+
+use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
+
+use super::{file::DirectFile, file::OpenMode, file::io_error, task, timer};
+use crate::types::ShardId;
+
+/// An executor that misses a wake-up (glommio parks with work to do) sleeps no longer than this.
+const KEEP_ALIVE: Duration = Duration::from_millis(5);
+/// How long a task may run before others get their turn.
+const PREEMPT: Duration = Duration::from_micros(500);
+/// Registered memory of an executor in bytes; our buffers come from the heap, so glommio's own use is all.
+const IO_MEMORY: usize = 1 << 20;
+/// Name of the sentinel in each log directory; Kafka ignores files it does not know.
+pub const SENTINEL: &str = "corelog.probe";
+
+/// How the shards are to be run.
+#[derive(Clone, Debug)]
+pub struct ShardThreads {
+    /// The CPU of each shard.
+    pub cpus: Vec<usize>,
+    /// Folders in which direct I/O will happen; each gets a sentinel file.
+    pub directories: Vec<PathBuf>,
+}
+
+/// The running shard threads.
+#[derive(Debug)]
+pub struct Running<T: Send + 'static> {
+    threads: Vec<ExecutorJoinHandle<T>>,
+}
+
+impl ShardThreads {
+    /// Starts one thread for each CPU; `shard` is called on each and its future run to the end.
+    ///
+    /// # Errors
+    /// The kernel refuses io_uring, or a sentinel cannot be written.
+    pub fn start<T, F, G>(self, shard: G) -> io::Result<Running<T>>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + 'static,
+        G: Fn(ShardId) -> F + Clone + Send + 'static,
+    {
+        register_membarrier();
+        for directory in &self.directories {
+            write_sentinel(directory)?;
+        }
+        let mut threads = Vec::new();
+        for (index, cpu) in (0u16..).zip(self.cpus) {
+            let (shard, directories) = (shard.clone(), self.directories.clone());
+            let thread = LocalExecutorBuilder::new(Placement::Fixed(cpu))
+                .name(&format!("shard-{index}"))
+                .preempt_timer(PREEMPT)
+                .io_memory(IO_MEMORY)
+                .spawn(move || async move {
+                    task::spawn("keep-alive", keep_alive());
+                    probe(&directories).await;
+                    shard(ShardId(index)).await
+                })
+                .map_err(io_error)?;
+            threads.push(thread);
+        }
+        Ok(Running { threads })
+    }
+}
+
+impl<T: Send + 'static> Running<T> {
+    /// Waits until all shards have ended; what each gave.
+    ///
+    /// # Errors
+    /// A shard's thread died.
+    pub fn join(self) -> io::Result<Vec<T>> {
+        self.threads.into_iter().map(|thread| thread.join().map_err(io_error)).collect()
+    }
+}
+
+/// Runs `future` on a single executor of its own and gives its result: for tests and tools.
+///
+/// # Errors
+/// The kernel refuses io_uring.
+pub fn run_alone<T: Send + 'static, F: Future<Output = T> + 'static>(future: impl FnOnce() -> F + Send + 'static) -> io::Result<T> {
+    register_membarrier();
+    let thread = LocalExecutorBuilder::new(Placement::Unbound)
+        .preempt_timer(PREEMPT)
+        .io_memory(IO_MEMORY)
+        .spawn(move || async move {
+            task::spawn("keep-alive", keep_alive());
+            let directory = std::env::temp_dir();
+            if write_sentinel(&directory).is_ok() {
+                probe(&[directory]).await;
+            }
+            future().await
+        })
+        .map_err(io_error)?;
+    thread.join().map_err(io_error)
+}
+
+async fn keep_alive() {
+    loop {
+        timer::sleep(KEEP_ALIVE).await;
+    }
+}
+
+/// The first file that an executor opens on a device decides whether glommio polls it for completions. A read of a file
+/// that is not empty finds out the truth.
+async fn probe(directories: &[PathBuf]) {
+    for directory in directories {
+        if let Err(error) = DirectFile::open(&directory.join(SENTINEL), OpenMode::Read).await {
+            tracing::warn!(directory = %directory.display(), %error, "cannot open the probe file: file I/O may be slow");
+        }
+    }
+}
+
+fn write_sentinel(directory: &std::path::Path) -> io::Result<()> {
+    let path = directory.join(SENTINEL);
+    let text = b"corelog opens this file first to find out how the device completes reads.\n";
+    let mut block = text.to_vec();
+    block.resize(crate::types::limits::IO_ALIGNMENT, b' ');
+    if std::fs::metadata(&path).is_ok_and(|file| file.len() == block.len() as u64) {
+        return Ok(());
+    }
+    std::fs::write(&path, block).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+}
+
+/// Without this the first sleep of each executor takes tens of milliseconds. A kernel that refuses only makes it slower.
+fn register_membarrier() {
+    if let Err(error) = rustix::thread::membarrier(rustix::thread::MembarrierCommand::RegisterPrivateExpedited) {
+        tracing::debug!(%error, "membarrier cannot be registered");
+    }
+}
+
+/// The CPUs that this process may use, in order.
+///
+/// # Errors
+/// What the operating system says.
+pub fn allowed_cpus() -> io::Result<Vec<usize>> {
+    let set = rustix::thread::sched_getaffinity(None)?;
+    Ok((0..rustix::thread::CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::{
+        buffer::{AlignedBuf, Slice},
+        link,
+        net::{Listener, Stream},
+    };
+
+    #[test]
+    fn a_file_is_written_flushed_and_read_back() {
+        let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let path = folder.path().join("data");
+        let read = run_alone(move || async move {
+            let file = DirectFile::open(&path, OpenMode::CreateNew).await.unwrap();
+            let mut buffer = AlignedBuf::zeroed(5000);
+            buffer.as_mut_slice()[4999] = 9;
+            file.write_at(4096, buffer.freeze()).await.unwrap();
+            file.sync_data().await.unwrap();
+            let read = file.read_at(4096, 16384).await.unwrap();
+            (read.len(), read[4999], file.size().unwrap())
+        });
+        assert_eq!(read.unwrap(), (8192, 9, 12288));
+    }
+
+    #[test]
+    fn a_panic_ends_its_task_alone() {
+        let outcome = run_alone(|| async {
+            let failed = task::spawn("test", async { panic!("on purpose") }).await;
+            (failed, task::spawn("test", async { 7 }).await)
+        });
+        assert_eq!(outcome.unwrap(), (Err(task::TaskFailed), Ok(7)));
+    }
+
+    #[test]
+    fn many_slices_leave_in_order_and_connections_move_between_shards() {
+        let (out, inbound) = link::pair(4);
+        let (addresses, address) = flume::bounded(1);
+        let server = std::thread::spawn(move || {
+            run_alone(move || async move {
+                let listener = Listener::bind("127.0.0.1:0").unwrap();
+                addresses.send(listener.local_addr().unwrap()).unwrap();
+                let link = out.connect().await;
+                let accepted = listener.accept().await.unwrap();
+                link.try_send(accepted).unwrap();
+                timer::sleep(Duration::from_millis(50)).await;
+            })
+        });
+        let sender = std::thread::spawn(move || {
+            run_alone(move || async move {
+                let link = inbound.connect().await;
+                let stream = link.recv().await.unwrap().attach().unwrap();
+                let slices: Vec<Slice> = (0..5000u32).map(|n| Slice::from(bytes::Bytes::from(vec![n as u8; 997]))).collect();
+                stream.write_gather(&slices).await.unwrap();
+                stream.shutdown();
+            })
+        });
+        let received = run_alone(move || async move {
+            let stream = Stream::connect(address.recv().unwrap()).await.unwrap();
+            let (mut all, mut buffer) = (Vec::new(), vec![0; 65536]);
+            loop {
+                match stream.read(&mut buffer).await.unwrap() {
+                    0 => return all,
+                    n => all.extend_from_slice(&buffer[..n]),
+                }
+            }
+        });
+        let received = received.unwrap();
+        assert_eq!(received.len(), 5000 * 997);
+        assert!(received.chunks(997).enumerate().all(|(n, chunk)| chunk.iter().all(|byte| *byte == n as u8)));
+        server.join().unwrap().unwrap();
+        sender.join().unwrap().unwrap();
+    }
+}
