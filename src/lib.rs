@@ -5,5 +5,6 @@
 
 pub mod types;
 pub mod record;
+pub mod config;
 pub mod runtime;
 pub mod metadata;
