@@ -8,3 +8,5 @@ pub mod record;
 pub mod config;
 pub mod runtime;
 pub mod metadata;
+pub mod api;
+pub mod network;

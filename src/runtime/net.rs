@@ -119,6 +119,19 @@ impl Stream {
         poll_fn(|context| Pin::new(&mut *self.stream.borrow_mut()).poll_read(context, buffer)).await
     }
 
+    /// Receives what is there now; `None` if nothing is, 0 if the other side is done. Only one task reads.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        let stream = self.stream.borrow();
+        match rustix::net::recv(descriptor::of(&*stream), buffer, rustix::net::RecvFlags::DONTWAIT) {
+            Ok((bytes, _)) => Ok(Some(bytes)),
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Sends all slices in order, as many as possible in each system call. Only one task writes.
     ///
     /// # Errors

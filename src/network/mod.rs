@@ -1,0 +1,17 @@
+//! L8: sockets to requests and back.
+//!
+//! ```text
+//! acceptor (shard 0) ─ least connections ─► registry (each shard) ─► connection
+//!                                                    receive: bytes → frames ─► Handler
+//!                                                    respond: answers in request order, all ready ones in one send
+//! ```
+//! Knows frames, limits and deadlines; knows nothing of what a request means.
+
+mod acceptor;
+mod connection;
+mod receive;
+mod registry;
+mod respond;
+
+pub use acceptor::{Acceptor, ConnectionCounts, Door};
+pub use registry::{NetworkLimits, Registry};
