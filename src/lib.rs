@@ -10,3 +10,4 @@ pub mod runtime;
 pub mod metadata;
 pub mod api;
 pub mod network;
+pub mod cli;
