@@ -13,6 +13,9 @@
 //! anything about the cluster: that is `controller/`.
 
 pub mod map;
+pub mod directory;
+pub mod records;
 pub mod image;
+pub mod log;
 
 pub use image::ClusterImage;

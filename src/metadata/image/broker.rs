@@ -15,7 +15,7 @@ pub struct BrokerImage {
     pub incarnation_id: Uuid,
     /// Where clients and brokers reach it.
     pub listeners: Vec<Listener>,
-    /// Feature levels that it understands.
+    /// Feature levels that it understands, by name.
     pub features: Vec<SupportedFeature>,
     /// `broker.rack`.
     pub rack: Option<Text>,
@@ -54,7 +54,7 @@ pub struct ControllerImage {
     pub zk_migration_ready: bool,
     /// Where brokers and other controllers reach it.
     pub listeners: Vec<Listener>,
-    /// Feature levels that it understands.
+    /// Feature levels that it understands, by name.
     pub features: Vec<SupportedFeature>,
 }
 

@@ -70,7 +70,7 @@ impl ClusterImage {
     }
 
     /// The partition with this id.
-    pub fn partition(&self, id: PartitionId) -> Option<&PartitionImage> {
+    pub fn partition(&self, id: PartitionId) -> Option<&Arc<PartitionImage>> {
         self.topics.get(&id.topic_id)?.partitions.get(&id.partition)
     }
 

@@ -9,9 +9,16 @@ mod broker;
 mod topic;
 mod config;
 mod security;
+mod apply;
+mod apply_partition;
+mod write;
 
+pub use apply::{ApplyError, BatchPosition, ImageBuilder};
 pub use broker::{BrokerImage, ControllerImage, Listener, SupportedFeature};
 pub use cluster::{ClusterImage, ELR_VERSION, METADATA_VERSION};
 pub use config::{ConfigResource, Configs, ResourceType};
 pub use security::{AclImage, QuotaEntity, ScramCredential, ScramKey, TokenImage};
 pub use topic::{PartitionImage, TopicImage};
+
+#[cfg(test)]
+mod tests;

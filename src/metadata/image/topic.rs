@@ -2,6 +2,8 @@
 //!
 //! Pure data; the few helpers only read.
 
+use std::sync::Arc;
+
 use crate::{
     metadata::map::SharedMap,
     types::{LeaderEpoch, NodeId, Text, Uuid},
@@ -15,7 +17,7 @@ pub struct TopicImage {
     /// Its name.
     pub name: Text,
     /// Partitions by index. Without gaps once a batch has been applied whole.
-    pub partitions: SharedMap<i32, PartitionImage>,
+    pub partitions: SharedMap<i32, Arc<PartitionImage>>,
 }
 
 /// A partition: where its replicas are and who leads.
