@@ -5,6 +5,7 @@
 
 pub mod types;
 pub mod record;
+pub mod protocol;
 pub mod config;
 pub mod runtime;
 pub mod metadata;

@@ -1,0 +1,313 @@
+//! The declarative table: from one description of a structure come its type, its codec and its schema.
+//!
+//! ```ignore
+//! message! {
+//!     /// Asks for something. Version 2 adds the note, 3 is flexible.
+//!     pub struct ExampleRequest: key 99, versions 0..=4, flexible 3 {
+//!         /// Documentation of a field is optional.
+//!         name: Text,
+//!         timeout_ms: i32 { default 60_000 },
+//!         old_id: i32 { until 1, default -1 },
+//!         note: Option<Text> { since 2, nullable 3, ignorable true },
+//!         parts: Vec<ExamplePart>,
+//!         cluster_id: Option<Text> { since 3, tag 0, ignorable true },
+//!     }
+//!
+//!     /// A part, in all versions of the messages above.
+//!     pub struct ExamplePart {
+//!         index: i32,
+//!         records: Option<Records>,
+//!     }
+//! }
+//! ```
+//!
+//! - A structure with `key` is a [`Message`]: it has an API key (of an API, or the type of a metadata or coordinator
+//!   record), versions, and `flexible N` if versions from N on use compact lengths and tagged fields. A structure without
+//!   one is part of messages and shares their version.
+//! - The words of a field, all optional, in this order: `since N` and `until N` (first and last version that have it),
+//!   `nullable N` (first version that may say null; without it an `Option` may be null in all), `tag N` (a tagged field;
+//!   list them in ascending order), `ignorable true` (may be dropped silently when writing a version that does not have it;
+//!   without it that is an error unless the value is the default), `default EXPR` (otherwise the type's `Default`).
+//! - Types of fields: everything that is [`super::wire::Wire`], that is numbers, `bool`, `Uuid`, `Text`, `Bytes`, `Records`,
+//!   structures of a table, `Vec` of them, and `Option` of all but numbers, `bool` and `Uuid`.
+//! - What comes out: the struct with public fields, `Clone`, `Debug`, `PartialEq`, `Default`, [`super::wire::Wire`], the
+//!   associated constant `SCHEMA`, and [`Message`] where there is a key.
+//!
+//! One difference from Kafka's definitions: an `Option` is `None` unless the table says otherwise, also where Kafka's
+//! default would be the empty string. It shows only in fields that the version of a message does not have.
+
+use std::ops::RangeInclusive;
+
+use super::{
+    schema::Schema,
+    wire::{Context, Reader, Wire, WireError, Writer},
+};
+
+/// A structure with versions of its own: a request, a response, a record of the metadata log or of a coordinator.
+pub trait Message: Wire {
+    /// API key, or the type of a record.
+    const API_KEY: i16;
+    /// Versions that the table describes.
+    const VERSIONS: RangeInclusive<i16>;
+    /// First flexible version; `i16::MAX` if there is none.
+    const FLEXIBLE_FROM: i16;
+    /// The table as data.
+    const SCHEMA: &'static Schema;
+
+    /// What encoding depends on in `version`.
+    ///
+    /// # Errors
+    /// [`WireError::UnsupportedVersion`].
+    #[inline]
+    fn context(version: i16) -> Result<Context, WireError> {
+        if Self::VERSIONS.contains(&version) {
+            Ok(Context { version, flexible: version >= Self::FLEXIBLE_FROM })
+        } else {
+            Err(WireError::UnsupportedVersion(version))
+        }
+    }
+
+    /// Reads the message in `version`. What follows it is left in the reader.
+    ///
+    /// # Errors
+    /// The version does not exist, or the bytes do not say such a message.
+    #[inline]
+    fn decode(reader: &mut Reader, version: i16) -> Result<Self, WireError> {
+        Self::read(reader, Self::context(version)?)
+    }
+
+    /// Appends the message in `version`.
+    ///
+    /// # Errors
+    /// The version does not exist or cannot express the message. What was written until then stays in the writer.
+    #[inline]
+    fn encode(&self, writer: &mut Writer, version: i16) -> Result<(), WireError> {
+        self.write(writer, Self::context(version)?)
+    }
+}
+
+/// Defines structures by tables. See the top of this file.
+macro_rules! message {
+    ($(
+        $(#[$meta:meta])*
+        pub struct $name:ident
+        $(: key $key:literal, versions $lowest:literal ..= $highest:literal $(, flexible $flexible:literal)?)?
+        {
+            $(
+                $(#[$field_meta:meta])*
+                $field:ident : $type:ty $({
+                    $(since $since:literal $(,)?)?
+                    $(until $until:literal $(,)?)?
+                    $(nullable $nullable:literal $(,)?)?
+                    $(tag $tag:literal $(,)?)?
+                    $(ignorable $ignorable:literal $(,)?)?
+                    $(default $default:expr)?
+                })?
+            ),* $(,)?
+        }
+    )*) => {$(
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $name {
+            $( $(#[$field_meta])* pub $field: $type, )*
+        }
+
+        impl $name {
+            /// The table as data.
+            pub const SCHEMA: &'static $crate::protocol::schema::Schema = &$crate::protocol::schema::Schema {
+                name: stringify!($name),
+                fields: &[$(
+                    $crate::protocol::schema::Field {
+                        name: stringify!($field),
+                        kind: <$type as $crate::protocol::wire::Wire>::KIND,
+                        since: $crate::protocol::message!(@or 0 $($(, $since)?)?),
+                        until: $crate::protocol::message!(@or i16::MAX $($(, $until)?)?),
+                        nullable_since: $crate::protocol::message!(@or 0 $($(, $nullable)?)?),
+                        tag: $crate::protocol::message!(@or None $($(, Some($tag))?)?),
+                        ignorable: $crate::protocol::message!(@or false $($(, $ignorable)?)?),
+                    },
+                )*],
+            };
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $( $field: $crate::protocol::message!(@or Default::default() $($(, $default)?)?), )* }
+            }
+        }
+
+        impl $crate::protocol::wire::Wire for $name {
+            const MIN_BYTES: usize = Self::SCHEMA.min_bytes();
+            const KIND: $crate::protocol::schema::Kind = $crate::protocol::schema::Kind::Struct(Self::SCHEMA);
+
+            #[inline]
+            fn read(
+                reader: &mut $crate::protocol::wire::Reader,
+                context: $crate::protocol::wire::Context,
+            ) -> Result<Self, $crate::protocol::wire::WireError> {
+                $(
+                    $crate::protocol::message!(@read reader context $name $field $type
+                        [$($($since)?)?] [$($($until)?)?] [$($($nullable)?)?] [$($($tag)?)?] [$($($default)?)?]);
+                )*
+                if context.flexible {
+                    reader.tagged_fields(|_tag, _content| {
+                        $(
+                            $crate::protocol::message!(@read_tagged _tag _content context $field
+                                [$($($since)?)?] [$($($until)?)?] [$($($nullable)?)?] [$($($tag)?)?]);
+                        )*
+                        Ok(false)
+                    })?;
+                }
+                Ok(Self { $($field),* })
+            }
+
+            #[inline]
+            fn write(
+                &self,
+                writer: &mut $crate::protocol::wire::Writer,
+                context: $crate::protocol::wire::Context,
+            ) -> Result<(), $crate::protocol::wire::WireError> {
+                let mut _tagged: u32 = 0;
+                $(
+                    $crate::protocol::message!(@write self writer context _tagged $field $type
+                        [$($($since)?)?] [$($($until)?)?] [$($($nullable)?)?] [$($($tag)?)?] [$($($ignorable)?)?]
+                        [$($($default)?)?]);
+                )*
+                if context.flexible {
+                    writer.unsigned_varint(_tagged);
+                    $(
+                        $crate::protocol::message!(@write_tagged self writer context $field $type
+                            [$($($since)?)?] [$($($until)?)?] [$($($tag)?)?] [$($($default)?)?]);
+                    )*
+                }
+                Ok(())
+            }
+        }
+
+        impl $crate::protocol::wire::Wire for Option<$name> {
+            const MIN_BYTES: usize = 1;
+            const KIND: $crate::protocol::schema::Kind =
+                $crate::protocol::schema::Kind::Nullable(&$crate::protocol::schema::Kind::Struct($name::SCHEMA));
+
+            fn read(
+                reader: &mut $crate::protocol::wire::Reader,
+                context: $crate::protocol::wire::Context,
+            ) -> Result<Self, $crate::protocol::wire::WireError> {
+                if reader.struct_marker()? { $crate::protocol::wire::Wire::read(reader, context).map(Some) } else { Ok(None) }
+            }
+
+            fn write(
+                &self,
+                writer: &mut $crate::protocol::wire::Writer,
+                context: $crate::protocol::wire::Context,
+            ) -> Result<(), $crate::protocol::wire::WireError> {
+                writer.struct_marker(self.is_some());
+                self.as_ref().map_or(Ok(()), |structure| structure.write(writer, context))
+            }
+
+            fn is_null(&self) -> bool {
+                self.is_none()
+            }
+        }
+
+        $(
+            impl $crate::protocol::Message for $name {
+                const API_KEY: i16 = $key;
+                const VERSIONS: std::ops::RangeInclusive<i16> = $lowest..=$highest;
+                const FLEXIBLE_FROM: i16 = $crate::protocol::message!(@or i16::MAX $(, $flexible)?);
+                const SCHEMA: &'static $crate::protocol::schema::Schema = $name::SCHEMA;
+            }
+        )?
+    )*};
+
+    // The first word that is there, or what stands in for it.
+    (@or $absent:expr) => { $absent };
+    (@or $absent:expr, $present:expr) => { $present };
+
+    (@default $type:ty []) => { <$type as Default>::default() };
+    (@default $type:ty [$default:expr]) => { $default };
+
+    // Whether the version has the field.
+    (@in $context:ident [] []) => { true };
+    (@in $context:ident [$since:literal] []) => { $context.version >= $since };
+    (@in $context:ident [] [$until:literal]) => { $context.version <= $until };
+    (@in $context:ident [$since:literal] [$until:literal]) => { $context.has($since, $until) };
+
+    (@null_check $context:ident $value:expr, $field:ident []) => {};
+    (@null_check $context:ident $value:expr, $field:ident [$nullable:literal]) => {
+        if $context.version < $nullable && $crate::protocol::wire::Wire::is_null(&$value) {
+            return Err($crate::protocol::wire::WireError::NullNotAllowed(stringify!($field)));
+        }
+    };
+
+    // Binds an untagged field to what stands there, or to its default; a tagged one to its default, for later.
+    (@read $reader:ident $context:ident $name:ident $field:ident $type:ty
+        [] [] [$($nullable:literal)?] [] [$($default:expr)?]) => {
+        let $field = <$type as $crate::protocol::wire::Wire>::read($reader, $context)?;
+        $crate::protocol::message!(@null_check $context $field, $field [$($nullable)?]);
+    };
+    (@read $reader:ident $context:ident $name:ident $field:ident $type:ty
+        [$($since:literal)?] [$($until:literal)?] [$($nullable:literal)?] [] [$($default:expr)?]) => {
+        let $field = if $crate::protocol::message!(@in $context [$($since)?] [$($until)?]) {
+            let value = <$type as $crate::protocol::wire::Wire>::read($reader, $context)?;
+            $crate::protocol::message!(@null_check $context value, $field [$($nullable)?]);
+            value
+        } else {
+            $crate::protocol::message!(@default $type [$($default)?])
+        };
+    };
+    (@read $reader:ident $context:ident $name:ident $field:ident $type:ty
+        [$($since:literal)?] [$($until:literal)?] [$($nullable:literal)?] [$tag:literal] [$($default:expr)?]) => {
+        let mut $field: $type = $crate::protocol::message!(@default $type [$($default)?]);
+    };
+
+    (@read_tagged $number:ident $content:ident $context:ident $field:ident
+        [$($since:literal)?] [$($until:literal)?] [$($nullable:literal)?] []) => {};
+    (@read_tagged $number:ident $content:ident $context:ident $field:ident
+        [$($since:literal)?] [$($until:literal)?] [$($nullable:literal)?] [$tag:literal]) => {
+        if $number == $tag && $crate::protocol::message!(@in $context [$($since)?] [$($until)?]) {
+            $field = $crate::protocol::wire::Wire::read($content, $context)?;
+            $crate::protocol::message!(@null_check $context $field, $field [$($nullable)?]);
+            return Ok(true);
+        }
+    };
+
+    // Writes an untagged field that the version has, counts a tagged one that is not the default, and refuses to lose what
+    // the version does not have.
+    (@write $self:ident $writer:ident $context:ident $tagged:ident $field:ident $type:ty
+        [$($since:literal)?] [$($until:literal)?] [$($nullable:literal)?] [$($tag:literal)?] [$($ignorable:literal)?]
+        [$($default:expr)?]) => {
+        if $crate::protocol::message!(@in $context [$($since)?] [$($until)?]) {
+            $crate::protocol::message!(@null_check $context $self.$field, $field [$($nullable)?]);
+            $crate::protocol::message!(@put $self $writer $context $tagged $field $type [$($tag)?] [$($default)?]);
+        } else {
+            $crate::protocol::message!(@drop $self $field $type [$($ignorable)?] [$($default)?]);
+        }
+    };
+
+    (@put $self:ident $writer:ident $context:ident $tagged:ident $field:ident $type:ty [] [$($default:expr)?]) => {
+        $crate::protocol::wire::Wire::write(&$self.$field, $writer, $context)?;
+    };
+    (@put $self:ident $writer:ident $context:ident $tagged:ident $field:ident $type:ty [$tag:literal] [$($default:expr)?]) => {
+        $tagged += u32::from($self.$field != $crate::protocol::message!(@default $type [$($default)?]));
+    };
+
+    (@write_tagged $self:ident $writer:ident $context:ident $field:ident $type:ty
+        [$($since:literal)?] [$($until:literal)?] [] [$($default:expr)?]) => {};
+    (@write_tagged $self:ident $writer:ident $context:ident $field:ident $type:ty
+        [$($since:literal)?] [$($until:literal)?] [$tag:literal] [$($default:expr)?]) => {
+        if $crate::protocol::message!(@in $context [$($since)?] [$($until)?])
+            && $self.$field != $crate::protocol::message!(@default $type [$($default)?])
+        {
+            $writer.tagged_field($tag, |content| $crate::protocol::wire::Wire::write(&$self.$field, content, $context))?;
+        }
+    };
+
+    (@drop $self:ident $field:ident $type:ty [$ignorable:literal] [$($default:expr)?]) => {};
+    (@drop $self:ident $field:ident $type:ty [] [$($default:expr)?]) => {
+        if $self.$field != $crate::protocol::message!(@default $type [$($default)?]) {
+            return Err($crate::protocol::wire::WireError::FieldNotInVersion(stringify!($field)));
+        }
+    };
+}
+pub(crate) use message;
