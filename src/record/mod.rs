@@ -42,3 +42,6 @@ pub use rewrite::{recompress, stamp_append_time};
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod oracle;

@@ -84,6 +84,9 @@ impl CompressionError {
 /// # Errors
 /// `TooLarge` or `Malformed`.
 pub fn decompress(codec: Codec, input: &[u8], output_max: usize) -> Result<Vec<u8>, CompressionError> {
+    if input.is_empty() && codec != Codec::None {
+        return Err(CompressionError::malformed(codec, "no data at all"));
+    }
     match codec {
         Codec::None if input.len() > output_max => Err(CompressionError::TooLarge { codec, output_max }),
         Codec::None => Ok(input.to_vec()),
@@ -108,3 +111,6 @@ pub fn compress(codec: Codec, level: Option<i32>, input: &[u8]) -> Result<Vec<u8
         Codec::Zstd => zstd::compress(input, level),
     }
 }
+
+#[cfg(test)]
+mod tests;
