@@ -9,6 +9,7 @@ pub mod protocol;
 pub mod config;
 pub mod runtime;
 pub mod metadata;
+pub mod controller;
 pub mod api;
 pub mod network;
 pub mod cli;
