@@ -11,23 +11,19 @@ pub const VARLONG_BYTES_MAX: usize = 10;
 /// Takes an unsigned 32-bit number from the front of `input`; `None` if there is no valid one.
 #[inline]
 pub fn take_unsigned(input: &mut &[u8]) -> Option<u32> {
-    let (&first, rest) = input.split_first()?;
-    if first < 0x80 {
-        *input = rest;
-        return Some(u32::from(first));
+    match take_short_form(input) {
+        Some(value) => Some(value),
+        None => u32::try_from(take_long_form(input, VARINT_BYTES_MAX)?).ok(),
     }
-    u32::try_from(take_long_form(input, VARINT_BYTES_MAX)?).ok()
 }
 
 /// Takes an unsigned 64-bit number from the front of `input`; `None` if there is no valid one.
 #[inline]
 pub fn take_unsigned_long(input: &mut &[u8]) -> Option<u64> {
-    let (&first, rest) = input.split_first()?;
-    if first < 0x80 {
-        *input = rest;
-        return Some(u64::from(first));
+    match take_short_form(input) {
+        Some(value) => Some(u64::from(value)),
+        None => take_long_form(input, VARLONG_BYTES_MAX),
     }
-    take_long_form(input, VARLONG_BYTES_MAX)
 }
 
 /// Takes a zigzag 32-bit number (`varint`) from the front of `input`; `None` if there is no valid one.
@@ -80,6 +76,23 @@ pub fn varlong_len(value: i64) -> usize {
     bits.div_ceil(7)
 }
 
+/// Up to three bytes, which nearly all numbers in records are, without a loop.
+#[inline]
+fn take_short_form(input: &mut &[u8]) -> Option<u32> {
+    let group = |byte: u8| u32::from(byte & 0x7f);
+    let (value, rest) = match *input {
+        [first, rest @ ..] if *first < 0x80 => (u32::from(*first), rest),
+        [first, second, rest @ ..] if *second < 0x80 => (group(*first) | group(*second) << 7, rest),
+        [first, second, third, rest @ ..] if *third < 0x80 => {
+            (group(*first) | group(*second) << 7 | group(*third) << 14, rest)
+        }
+        _ => return None,
+    };
+    *input = rest;
+    Some(value)
+}
+
+#[cold]
 fn take_long_form(input: &mut &[u8], bytes_max: usize) -> Option<u64> {
     let mut value = 0u64;
     for (index, &byte) in input.iter().enumerate().take(bytes_max) {
