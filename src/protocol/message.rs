@@ -311,3 +311,131 @@ macro_rules! message {
     };
 }
 pub(crate) use message;
+
+#[cfg(test)]
+mod tests {
+    use bytes::{Bytes, BytesMut};
+
+    use super::Message;
+    use crate::{
+        protocol::{
+            messages::fetch::{FetchResponse, FetchableTopicResponse, PartitionData},
+            wire::{Cut, Reader, Records, WireError, Writer},
+        },
+        types::Text,
+    };
+
+    message! {
+        /// The example of the module's documentation.
+        pub struct ExampleRequest: key 99, versions 0..=4, flexible 3 {
+            name: Text,
+            timeout_ms: i32 { default 60_000 },
+            old_id: i32 { until 1, default -1 },
+            note: Option<Text> { since 2, nullable 3, ignorable true },
+            parts: Vec<ExamplePart> { since 1 },
+            only: Option<ExamplePart> { since 4 },
+            cluster_id: Option<Text> { since 3, tag 0, ignorable true },
+            epoch: i32 { since 4, tag 1, default -1 },
+        }
+
+        pub struct ExamplePart {
+            index: i32,
+            records: Option<Records>,
+        }
+    }
+
+    fn encode(message: &impl Message, version: i16) -> Result<(Bytes, Vec<Cut>), WireError> {
+        let mut writer = Writer::new(BytesMut::new());
+        message.encode(&mut writer, version)?;
+        let (buffer, cuts) = writer.finish();
+        Ok((buffer.freeze(), cuts))
+    }
+
+    fn decode(bytes: &'static [u8], version: i16) -> Result<ExampleRequest, WireError> {
+        let mut reader = Reader::new(Bytes::from_static(bytes));
+        let message = ExampleRequest::decode(&mut reader, version)?;
+        reader.expect_end().map(|()| message)
+    }
+
+    #[test]
+    fn every_version_has_its_own_form() {
+        let part = ExamplePart { index: 5, records: Some(Records::Bytes(Bytes::from_static(b"rr"))) };
+        let request = ExampleRequest {
+            name: Text::from_static("n"),
+            timeout_ms: 1,
+            note: Some(Text::from_static("x")),
+            parts: vec![part.clone()],
+            ..ExampleRequest::default()
+        };
+        let v2 = b"\0\x01n\0\0\0\x01\0\x01x\0\0\0\x01\0\0\0\x05\0\0\0\x02rr";
+        assert_eq!(encode(&request, 2).unwrap().0[..], v2[..]);
+        assert_eq!(decode(v2, 2), Ok(request.clone()));
+        let v3 = b"\x02n\0\0\0\x01\x02x\x02\0\0\0\x05\x03rr\0\0";
+        assert_eq!(encode(&request, 3).unwrap().0[..], v3[..]);
+        assert_eq!(decode(v3, 3), Ok(request.clone()));
+        let newest = ExampleRequest { only: Some(part), cluster_id: Some(Text::from_static("c")), epoch: 7, ..request };
+        let v4 = b"\x02n\0\0\0\x01\x02x\x02\0\0\0\x05\x03rr\0\x01\0\0\0\x05\x03rr\0\x02\0\x02\x02c\x01\x04\0\0\0\x07";
+        assert_eq!(encode(&newest, 4).unwrap().0[..], v4[..]);
+        assert_eq!(decode(v4, 4), Ok(newest));
+    }
+
+    #[test]
+    fn what_a_version_cannot_carry_is_dropped_only_if_the_table_says_so() {
+        let request = ExampleRequest { note: Some(Text::from_static("x")), ..ExampleRequest::default() };
+        let decoded = decode(b"\0\0\0\0\xea\x60\xff\xff\xff\xff", 0).unwrap();
+        assert_eq!(encode(&request, 0).unwrap().0[..], b"\0\0\0\0\xea\x60\xff\xff\xff\xff"[..]);
+        assert_eq!(decoded, ExampleRequest::default());
+        let request = ExampleRequest { parts: vec![ExamplePart::default()], ..ExampleRequest::default() };
+        assert_eq!(encode(&request, 0), Err(WireError::FieldNotInVersion("parts")));
+        let request = ExampleRequest { old_id: 0, ..ExampleRequest::default() };
+        assert_eq!(encode(&request, 2), Err(WireError::FieldNotInVersion("old_id")));
+        let request = ExampleRequest { epoch: 1, ..ExampleRequest::default() };
+        assert_eq!(encode(&request, 3), Err(WireError::FieldNotInVersion("epoch")));
+        assert_eq!(encode(&request, 5), Err(WireError::UnsupportedVersion(5)));
+    }
+
+    #[test]
+    fn null_is_refused_where_the_version_has_none() {
+        let request = ExampleRequest::default();
+        assert_eq!(encode(&request, 2), Err(WireError::NullNotAllowed("note")));
+        assert_eq!(decode(b"\0\0\0\0\0\x01\xff\xff\0\0\0\0", 2), Err(WireError::NullNotAllowed("note")));
+        assert_eq!(decode(b"\x01\0\0\0\x01\0\x01\0", 3).map(|request| request.note), Ok(None));
+        assert!(matches!(decode(b"\xff\xff\0\0\0\0", 0), Err(WireError::NullNotAllowed(_))));
+        assert_eq!(decode(b"\x01\0\0\0\x01\0\x01\x05\0", 4), Err(WireError::InvalidMarker(5)));
+    }
+
+    #[test]
+    fn a_tagged_field_with_its_default_is_left_out_and_understood() {
+        let request = ExampleRequest { epoch: -1, ..ExampleRequest::default() };
+        assert_eq!(encode(&request, 4).unwrap().0.last(), Some(&0));
+        let spelled_out = b"\x01\0\0\xea\x60\0\x01\xff\x01\x01\x04\xff\xff\xff\xff";
+        assert_eq!(decode(spelled_out, 4), Ok(request));
+        // The tag of version 4 is unknown to version 3 and skipped.
+        assert_eq!(decode(b"\x01\0\0\xea\x60\0\x01\x01\x01\x04\0\0\0\x07", 3), Ok(ExampleRequest::default()));
+    }
+
+    #[test]
+    fn spliced_records_leave_a_cut_where_the_bytes_would_be() {
+        let response = |records: [Records; 2]| FetchResponse {
+            responses: vec![FetchableTopicResponse {
+                partitions: records.map(|r| PartitionData { records: Some(r), ..PartitionData::default() }).into(),
+                ..FetchableTopicResponse::default()
+            }],
+            ..FetchResponse::default()
+        };
+        let batches = [Bytes::from(vec![1; 300]), Bytes::from(vec![2; 5])];
+        for version in FetchResponse::VERSIONS {
+            let (whole, none) = encode(&response(batches.clone().map(Records::Bytes)), version).unwrap();
+            let (parts, cuts) = encode(&response([Records::Spliced(300), Records::Spliced(5)]), version).unwrap();
+            let (mut gathered, mut from) = (Vec::new(), 0);
+            for (cut, batch) in cuts.iter().zip(&batches) {
+                assert_eq!(cut.bytes, batch.len());
+                gathered.extend_from_slice(&parts[from..cut.at]);
+                gathered.extend_from_slice(batch);
+                from = cut.at;
+            }
+            gathered.extend_from_slice(&parts[from..]);
+            assert_eq!((none.len(), cuts.len(), &gathered[..]), (0, 2, &whole[..]), "version {version}");
+        }
+    }
+}

@@ -13,6 +13,9 @@ mod message;
 pub mod messages;
 pub mod api;
 pub mod header;
+pub mod sample;
+#[cfg(test)]
+mod tests;
 
 pub use message::Message;
 pub(crate) use message::message;
