@@ -6,8 +6,8 @@ use super::{Layers, Listener, broker::Read};
 pub(super) fn read(layers: &mut Layers) -> (Vec<Listener>, Vec<Listener>) {
     let all = parse(layers, "listeners");
     let controllers = controller_names(layers, &all);
-    check_protocols(layers, &all);
     let opened: Vec<_> = all.iter().filter(|listener| !controllers.contains(&listener.name)).cloned().collect();
+    check_protocols(layers, &opened);
     if opened.is_empty() {
         layers.problem("listeners", "must hold at least one listener for clients, besides those of controllers");
     }
@@ -62,8 +62,8 @@ fn controller_names(layers: &mut Layers, all: &[Listener]) -> Vec<String> {
     names
 }
 
-/// Every listener's name must stand for PLAINTEXT.
-fn check_protocols(layers: &mut Layers, all: &[Listener]) {
+/// The name of every listener that is opened must stand for PLAINTEXT.
+fn check_protocols(layers: &mut Layers, opened: &[Listener]) {
     const KEY: &str = "listener.security.protocol.map";
     let mut map = Vec::new();
     for entry in Read(layers).text(KEY).split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
@@ -77,7 +77,7 @@ fn check_protocols(layers: &mut Layers, all: &[Listener]) {
             ),
         }
     }
-    for listener in all {
+    for listener in opened {
         match map.iter().find(|(name, _)| *name == listener.name) {
             Some((_, protocol)) if protocol == "PLAINTEXT" => {}
             Some((name, protocol)) => {

@@ -204,6 +204,7 @@ fn what_cannot_be_honoured_is_refused_with_the_reason() {
         ("max.connections.per.ip.overrides=host:1", "IP address"),
         ("log.cleaner.min.compaction.lag.ms=2\nlog.cleaner.max.compaction.lag.ms=1", "conflict"),
         ("compression.lz4.level=3", "single level"),
+        ("log.retention.hours=0", "at least 1"),
     ] {
         let found = problems(text).join("\n");
         assert!(found.contains(reason), "{text}: {found}");
@@ -234,6 +235,13 @@ fn listeners_are_read_with_and_without_brackets() {
     assert_eq!(config.listeners[1].to_string(), "OTHER://127.0.0.1:0");
     assert!(Listener::parse("PLAINTEXT://::1:9092").is_err());
     assert!(Listener::parse("PLAINTEXT://[::1:9092").is_err());
+}
+
+#[test]
+fn the_controller_s_listener_needs_no_protocol_of_its_own() {
+    let config =
+        broker("listeners=PLAINTEXT://127.0.0.1:9092,CONTROLLER://:9093\ncontroller.listener.names=CONTROLLER");
+    assert_eq!(config.listeners.len(), 1);
 }
 
 #[test]

@@ -317,16 +317,43 @@ proptest! {
     }
 
     #[test]
-    fn damaged_records_with_a_right_checksum_never_panic(at in 61usize..120, byte in any::<u8>(), codec in 0u8..5) {
+    fn what_is_accepted_after_damage_is_whole(
+        at in header::ATTRIBUTES_AT..140,
+        byte in any::<u8>(),
+        codec in 0u8..5,
+        append_time in any::<bool>(),
+        target in 0u8..6,
+    ) {
         let good = built(Codec::from_id(codec).unwrap());
         let at = at.min(good.len() - 1);
         let broken = resealed(&good, |bytes| bytes[at] = byte);
-        let walked = ProduceRules { walk_compressed: true, ..rules() };
-        if let Err(refusal) = check_produced(broken, &walked, NOW_MS) {
-            prop_assert!(matches!(
-                refusal.code,
-                ErrorCode::InvalidRecord | ErrorCode::InvalidTimestamp | ErrorCode::MessageTooLarge
-            ));
+        let topic = ProduceRules {
+            walk_compressed: true,
+            timestamp_type: if append_time { TimestampType::LogAppendTime } else { TimestampType::CreateTime },
+            compression: Codec::from_id(target)
+                .map_or(CompressionRule::Producer, |codec| CompressionRule::Broker { codec, level: None }),
+            ..rules()
+        };
+        match check_produced(broken, &topic, NOW_MS) {
+            Ok(batch) => {
+                prop_assert_eq!(&CheckedBatch::verified(batch.bytes().clone()).unwrap(), &batch);
+                let opened = Records::open(batch.bytes(), CAP).unwrap();
+                let offsets: Vec<_> = opened.iter().map(|record| record.unwrap().offset.get()).collect();
+                prop_assert_eq!(offsets, (0..i64::from(batch.header().records)).collect::<Vec<_>>());
+                prop_assert_eq!(batch.header().timestamp_type(), topic.timestamp_type);
+                let newest = opened.iter().map(|record| record.unwrap().timestamp).max().unwrap();
+                prop_assert_eq!(batch.header().max_timestamp, newest.max(NO_TIMESTAMP));
+            }
+            Err(refusal) => prop_assert!(
+                matches!(
+                    refusal.code,
+                    ErrorCode::InvalidRecord
+                        | ErrorCode::InvalidTimestamp
+                        | ErrorCode::MessageTooLarge
+                        | ErrorCode::UnsupportedCompressionType
+                ),
+                "{refusal}"
+            ),
         }
     }
 }

@@ -93,7 +93,7 @@ pub(super) const KEYS: &[Key] = &[
         "Default of the topic config retention.ms; before log.retention.minutes and log.retention.hours.",
     )
     .null()
-    .min(-1)
+    .valid(Valid::RangeOr(1, i64::MAX, -1))
     .dynamic(),
     Key::int(
         "log.retention.minutes",
@@ -101,13 +101,13 @@ pub(super) const KEYS: &[Key] = &[
         "Default of the topic config retention.ms in minutes, if log.retention.ms is unset.",
     )
     .null()
-    .min(-1),
+    .valid(Valid::RangeOr(1, i32::MAX as i64, -1)),
     Key::int(
         "log.retention.hours",
         "168",
         "Default of the topic config retention.ms in hours, if log.retention.ms and log.retention.minutes are unset.",
     )
-    .min(-1),
+    .valid(Valid::RangeOr(1, i32::MAX as i64, -1)),
     Key::long("log.retention.check.interval.ms", "300000", "Milliseconds between searches for segments to delete.")
         .min(1),
     Key::long("log.roll.ms", "", "Default of the topic config segment.ms; before log.roll.hours.")
