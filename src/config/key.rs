@@ -72,7 +72,7 @@ pub enum Valid {
     Fraction,
     /// One of these words.
     OneOf(&'static [&'static str]),
-    /// Any of these words, none twice.
+    /// Any of these words.
     Subset(&'static [&'static str]),
     /// `partition:broker` pairs, or `*`.
     ThrottledReplicas,
@@ -82,26 +82,33 @@ impl Valid {
     /// Checks a value of the right type.
     ///
     /// # Errors
-    /// What is allowed, in Kafka's words (ConfigDef.Range, ValidString, ValidList).
+    /// The rule that it breaks, in Kafka's words (ConfigDef.Range, ValidString, ValidList).
     pub fn check(self, value: &Value) -> Result<(), String> {
-        let fails = match (self, value) {
-            (Valid::Min(low), Value::Int(number)) => *number < low,
-            (Valid::Range(low, high), Value::Int(number)) => !(low..=high).contains(number),
-            (Valid::RangeOr(low, high, other), Value::Int(number)) => {
-                *number != other && !(low..=high).contains(number)
+        let rule = match (self, value) {
+            (Valid::Min(low) | Valid::Range(low, _), Value::Int(number)) if *number < low => Valid::Min(low).allowed(),
+            (Valid::Range(_, high), Value::Int(number)) if *number > high => at_most(high),
+            (Valid::RangeOr(low, high, other), Value::Int(number))
+                if *number != other && !(low..=high).contains(number) =>
+            {
+                self.allowed()
             }
-            (Valid::Fraction, Value::Double(number)) => !(0.0..=1.0).contains(number),
-            (Valid::OneOf(words), Value::Text(text)) => !words.contains(&text.as_str()),
-            (Valid::Subset(words), Value::List(entries)) => entries.iter().enumerate().any(|(index, entry)| {
-                !words.contains(&entry.as_str()) || entries.iter().take(index).any(|earlier| earlier == entry)
-            }),
-            (Valid::ThrottledReplicas, Value::List(entries)) => {
-                let all = matches!(entries.as_slice(), [only] if only == "*");
-                !all && entries.iter().any(|entry| !is_throttled_replica(entry))
+            (Valid::Fraction, Value::Double(number)) if *number > 1.0 => at_most(1),
+            // Not a number is not in any range either.
+            (Valid::Fraction, Value::Double(number)) if !(0.0..=1.0).contains(number) => Valid::Min(0).allowed(),
+            (Valid::OneOf(words), Value::Text(text)) if !words.contains(&text.as_str()) => self.allowed(),
+            (Valid::Subset(words), Value::List(entries))
+                if !entries.iter().all(|entry| words.contains(&entry.as_str())) =>
+            {
+                Valid::OneOf(words).allowed()
             }
-            _ => false,
+            (Valid::ThrottledReplicas, Value::List(entries))
+                if entries != &["*"] && !entries.iter().all(|entry| is_throttled_replica(entry)) =>
+            {
+                self.allowed()
+            }
+            _ => return Ok(()),
         };
-        if fails { Err(self.allowed()) } else { Ok(()) }
+        Err(rule)
     }
 
     /// What is allowed, as a sentence.
@@ -111,14 +118,18 @@ impl Valid {
             Valid::Min(low) => format!("Value must be at least {low}"),
             Valid::Range(low, high) => format!("Value must be at least {low} and no more than {high}"),
             Valid::RangeOr(low, high, other) => {
-                format!("Value must be at least {low} and no more than {high}, or {other}")
+                format!("Value must be between {low} and {high} or equal to {other}")
             }
             Valid::Fraction => "Value must be at least 0 and no more than 1".to_owned(),
             Valid::OneOf(words) => format!("String must be one of: {}", words.join(", ")),
-            Valid::Subset(words) => format!("List entries must be among: {}; none twice", words.join(", ")),
+            Valid::Subset(words) => format!("Each entry must be one of: {}", words.join(", ")),
             Valid::ThrottledReplicas => "Must be * or a list of partitionId:brokerId".to_owned(),
         }
     }
+}
+
+fn at_most(high: i64) -> String {
+    format!("Value must be no more than {high}")
 }
 
 fn is_throttled_replica(entry: &str) -> bool {

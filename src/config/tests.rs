@@ -204,7 +204,7 @@ fn what_cannot_be_honoured_is_refused_with_the_reason() {
         ("max.connections.per.ip.overrides=host:1", "IP address"),
         ("log.cleaner.min.compaction.lag.ms=2\nlog.cleaner.max.compaction.lag.ms=1", "conflict"),
         ("compression.lz4.level=3", "single level"),
-        ("log.retention.hours=0", "at least 1"),
+        ("log.retention.hours=0", "equal to -1"),
     ] {
         let found = problems(text).join("\n");
         assert!(found.contains(reason), "{text}: {found}");
@@ -357,6 +357,8 @@ fn topics_are_altered_step_by_step() {
     let expected = vec![("retention.ms", Some("6")), ("leader.replication.throttled.replicas", Some("0:1,1:1"))];
     assert_eq!(told, expected, "deleting what is not set changes nothing");
     assert_eq!(alter(&[alteration("retention.ms", AlterOp::Set, Some("5"))]).unwrap(), vec![]);
+    let twice = alter(&[alteration("cleanup.policy", AlterOp::Set, Some("delete, delete"))]);
+    assert!(twice.is_ok(), "as Kafka: a set names the same only once");
     let removed = alter(&[alteration("cleanup.policy", AlterOp::Subtract, Some("delete"))]).unwrap();
     assert_eq!(removed[0].value.as_deref(), Some(""), "the default is what is subtracted from");
     let refused = |name: &str, op, value: Option<&str>| alter(&[alteration(name, op, value)]).unwrap_err();
@@ -373,7 +375,15 @@ fn topics_are_altered_step_by_step() {
         ("retention.m", AlterOp::Set, Some("1"), ErrorCode::InvalidConfig, "did you mean retention.ms?"),
         ("message.format.version", AlterOp::Set, Some("1"), ErrorCode::InvalidConfig, "Kafka 4.0"),
         ("cleanup.policy", AlterOp::Append, Some("compact"), ErrorCode::InvalidConfig, "compaction is not supported"),
-        ("cleanup.policy", AlterOp::Set, Some("delete,delete"), ErrorCode::InvalidConfig, "twice"),
+        (
+            "cleanup.policy",
+            AlterOp::Set,
+            Some("nope"),
+            ErrorCode::InvalidConfig,
+            "String must be one of: compact, delete",
+        ),
+        ("min.cleanable.dirty.ratio", AlterOp::Set, Some("2"), ErrorCode::InvalidConfig, "no more than 1"),
+        ("compression.gzip.level", AlterOp::Set, Some("0"), ErrorCode::InvalidConfig, "between 1 and 9 or equal to -1"),
         ("remote.storage.enable", AlterOp::Set, Some("true"), ErrorCode::InvalidConfig, "tiered storage"),
         ("segment.bytes", AlterOp::Set, Some("1024"), ErrorCode::InvalidConfig, "1048576"),
         ("min.compaction.lag.ms", AlterOp::Set, Some("9"), ErrorCode::InvalidConfig, "conflict"),

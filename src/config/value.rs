@@ -33,7 +33,7 @@ impl Value {
             Kind::Long => Self::Int(text.parse::<i64>().map_err(|_| not_a_number("LONG"))?),
             Kind::Double => Self::Double(text.parse::<f64>().map_err(|_| not_a_number("DOUBLE"))?),
             Kind::List if text.is_empty() => Self::List(Vec::new()),
-            Kind::List => Self::List(text.split(',').map(|entry| entry.trim().to_owned()).collect()),
+            Kind::List => Self::List(entries(text, matches!(valid, Valid::Subset(_)))),
             Kind::Text | Kind::Class | Kind::Password => Self::Text(text.to_owned()),
         };
         valid.check(&value)?;
@@ -77,6 +77,17 @@ impl std::fmt::Display for Value {
             Self::List(entries) => f.write_str(&entries.join(",")),
         }
     }
+}
+
+/// The entries of a list; where it stands for a set, each once, as Kafka takes it.
+fn entries(text: &str, is_set: bool) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for entry in text.split(',').map(str::trim) {
+        if !is_set || !found.iter().any(|known| known == entry) {
+            found.push(entry.to_owned());
+        }
+    }
+    found
 }
 
 fn not_a_number(kind: &str) -> String {

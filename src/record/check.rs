@@ -200,8 +200,9 @@ pub fn check_produced(records: Bytes, rules: &ProduceRules, now_ms: i64) -> Resu
         codec if must_open => {
             Some(compression::decompress(codec, stored, rules.decompressed_bytes_max).map_err(Refusal::compression)?)
         }
-        _ => {
+        codec => {
             check_claimed_count(&header, rules.decompressed_bytes_max)?;
+            check_beginning(codec, stored)?;
             return Ok(rewrite::finish(batch, rules.timestamp_type, header.max_timestamp, now_ms));
         }
     };
@@ -228,6 +229,8 @@ fn one_batch(records: &Bytes, rules: &ProduceRules) -> Result<BatchHeader, Refus
         )));
     }
     let header = BatchHeader::parse(records).map_err(|error| match error {
+        // What is cut off is no batch at all to ByteBufferLogInputStream.java.
+        BatchError::Short { .. } => Refusal::invalid(format!("there is no complete record batch: {error}")),
         BatchError::BaseOffset(_) => Refusal::invalid(error.to_string()),
         _ => Refusal::new(ErrorCode::CorruptMessage, format!("the record batch is corrupt: {error}")),
     })?;
@@ -246,10 +249,8 @@ fn one_batch(records: &Bytes, rules: &ProduceRules) -> Result<BatchHeader, Refus
         )));
     }
     if records.len() < need {
-        return Err(Refusal::new(
-            ErrorCode::CorruptMessage,
-            format!("the record batch is cut off: it announces {need} bytes and has {}", records.len()),
-        ));
+        let error = BatchError::Short { have: records.len(), need };
+        return Err(Refusal::invalid(format!("there is no complete record batch: {error}")));
     }
     Ok(header)
 }
@@ -323,8 +324,9 @@ fn out_of_range(timestamp: i64, rules: &ProduceRules, now_ms: i64) -> Option<Str
     if timestamp == NO_TIMESTAMP {
         return None;
     }
-    let age_ms = now_ms.saturating_sub(timestamp);
-    if age_ms <= rules.timestamp_before_max_ms && age_ms.saturating_neg() <= rules.timestamp_after_max_ms {
+    // Wraps as LogValidator's arithmetic does: a timestamp that far in the past counts as one in the future.
+    let age_ms = now_ms.wrapping_sub(timestamp);
+    if age_ms <= rules.timestamp_before_max_ms && age_ms.wrapping_neg() <= rules.timestamp_after_max_ms {
         return None;
     }
     Some(format!(
@@ -341,6 +343,14 @@ fn check_claimed_count(header: &BatchHeader, bytes_max: usize) -> Result<(), Ref
         return Ok(());
     }
     Err(Refusal::invalid(format!("{} records cannot be in {bytes_max} bytes", header.records)))
+}
+
+/// Data of another codec, or of none, would only be found by those who read it. (A raw snappy block has no mark of its own.)
+fn check_beginning(codec: Codec, stored: &[u8]) -> Result<(), Refusal> {
+    if compression::begins_like(codec, stored) {
+        return Ok(());
+    }
+    Err(Refusal::invalid(format!("the records are marked as {} data and are none", codec.name())))
 }
 
 /// Checks every record and gives the largest timestamp. The loop allocates only for records that it refuses.

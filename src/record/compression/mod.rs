@@ -97,6 +97,22 @@ pub fn decompress(codec: Codec, input: &[u8], output_max: usize) -> Result<Vec<u
     }
 }
 
+/// True if `input` begins as data of that codec does: a look at the first bytes, not a check.
+pub fn begins_like(codec: Codec, input: &[u8]) -> bool {
+    match codec {
+        Codec::None => true,
+        Codec::Gzip => input.starts_with(&[0x1f, 0x8b]),
+        Codec::Snappy => snappy::begins_like(input),
+        Codec::Lz4 => input.starts_with(&[0x04, 0x22, 0x4d, 0x18]),
+        // A frame, or one that readers skip (RFC 8878, section 3.1.2).
+        Codec::Zstd => match input.first_chunk() {
+            Some([0x28, 0xb5, 0x2f, 0xfd]) => true,
+            Some([first, 0x2a, 0x4d, 0x18]) => first & 0xf0 == 0x50,
+            _ => false,
+        },
+    }
+}
+
 /// Compresses `input`. `level` is the codec's own (`compression.gzip.level` 1..=9, `compression.zstd.level`
 /// -131072..=22); `None` is its default. Snappy has no levels, and LZ4 has only the fast one here.
 ///

@@ -40,6 +40,14 @@ pub(super) fn decompress(input: &[u8], output_max: usize) -> Result<Vec<u8>, Com
     Ok(out)
 }
 
+/// Framed, or a raw block that does not claim more than it can hold.
+pub(super) fn begins_like(input: &[u8]) -> bool {
+    input.starts_with(&MAGIC)
+        || raw::decompress_len(input).is_ok_and(|claimed| {
+            !input.is_empty() && claimed > 0 && claimed <= input.len().saturating_mul(EXPANSION_MAX)
+        })
+}
+
 fn append_block(block: &[u8], out: &mut Vec<u8>, output_max: usize) -> Result<(), CompressionError> {
     let claimed = raw::decompress_len(block).map_err(malformed)?;
     if claimed > output_max.saturating_sub(out.len()) {
