@@ -3,6 +3,7 @@
 //! `Clone` and `Send`: used on shards and on the control thread. A method returns when the change is on the device and
 //! every shard has been sent the image that has it.
 
+use super::task::Event;
 use crate::{
     protocol::messages::{
         alter_configs::{AlterConfigsRequest, AlterConfigsResponse},
@@ -62,17 +63,17 @@ pub(super) enum Request {
 /// Asks the controller. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct ControllerClient {
-    requests: flume::Sender<Request>,
+    inbox: flume::Sender<Event>,
 }
 
 impl ControllerClient {
-    pub(super) fn new(requests: flume::Sender<Request>) -> Self {
-        Self { requests }
+    pub(super) fn new(inbox: flume::Sender<Event>) -> Self {
+        Self { inbox }
     }
 
     async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, ControllerGone> {
         let (reply, answer) = flume::bounded(1);
-        self.requests.send_async(request(reply)).await.map_err(|_| ControllerGone)?;
+        self.inbox.send_async(Event::Request(request(reply))).await.map_err(|_| ControllerGone)?;
         answer.recv_async().await.map_err(|_| ControllerGone)
     }
 

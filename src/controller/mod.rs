@@ -11,6 +11,23 @@
 //! Everything but `client.rs` lives on the control thread. Decisions are pure functions over the image; `task.rs` is the
 //! only place that touches the log. Error codes and messages are those of a real Kafka 4.3 that was asked the same.
 
+mod error;
 mod client;
+mod startup;
+mod task;
+mod machine;
+mod decision;
+mod topics;
+mod partitions;
+mod configs;
+mod placement;
+mod brokers;
+mod election;
 
 pub use client::{ControllerClient, ControllerGone, ProducerIdBlock};
+pub use error::ControllerError;
+pub use startup::{METADATA_VERSION_LEVEL, SUPPORTED_FEATURES, Started, start};
+pub use task::ControllerTask;
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,7 @@ pub use broker::{BrokerImage, ControllerImage, Listener, SupportedFeature};
 pub use cluster::{ClusterImage, ELR_VERSION, METADATA_VERSION};
 pub use config::{ConfigResource, Configs, ResourceType};
 pub use security::{AclImage, QuotaEntity, ScramCredential, ScramKey, TokenImage};
+pub(crate) use write::{broker_record, config_record, controller_record, numbers};
 pub use topic::{PartitionImage, TopicImage};
 
 #[cfg(test)]

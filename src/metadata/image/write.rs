@@ -169,7 +169,7 @@ fn topic_records(topic: &TopicImage) -> impl Iterator<Item = MetadataRecord> + '
 }
 
 /// The record that makes a partition just as `partition` says.
-pub(crate) fn partition_record(topic_id: Uuid, index: i32, partition: &PartitionImage) -> MetadataRecord {
+fn partition_record(topic_id: Uuid, index: i32, partition: &PartitionImage) -> MetadataRecord {
     let some = |ids: &[NodeId]| (!ids.is_empty()).then(|| numbers(ids));
     MetadataRecord::Partition(record::PartitionRecord {
         partition_id: index,
