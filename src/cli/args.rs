@@ -19,6 +19,9 @@ pub(super) enum Command {
     /// Look at configuration keys.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Measure a broker, this one or any other that speaks Kafka's protocol.
+    #[command(subcommand)]
+    Bench(super::bench::BenchCommand),
 }
 
 /// Where a broker's configuration comes from. Without a file, embedded defaults: one node on 127.0.0.1:9092 with its

@@ -4,6 +4,7 @@
 //! 1 failed, 2 wrong usage or configuration.
 
 mod args;
+mod bench;
 mod config;
 mod logging;
 mod output;

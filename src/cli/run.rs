@@ -6,7 +6,7 @@ use clap::Parser;
 
 use super::{
     args::{Cli, Command, Configuration},
-    config, output, start,
+    bench, config, output, start,
 };
 
 /// Why a command did not do what it was asked for.
@@ -31,6 +31,7 @@ pub fn run() -> ExitCode {
     let result = match command {
         Command::Start(configuration) => start::run(&configuration),
         Command::Config(command) => config::run(&command),
+        Command::Bench(command) => bench::run(&command),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,227 @@
+//! Runs the workers of one phase and puts together what they report.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use super::{
+    clock::now_ns,
+    process::{Process, Usage},
+    setup::RunError,
+    tally::{Tally, Window},
+    worker::{self, Connection, Finished, Report, Worker},
+};
+
+/// Longest that the thread which watches the workers sleeps.
+const WATCH: Duration = Duration::from_millis(20);
+
+/// One whole second of the window.
+#[derive(Clone, Debug)]
+pub struct Second {
+    /// Which, from 0.
+    pub at: i64,
+    /// What all workers counted.
+    pub tally: Tally,
+    /// The broker's counters at its end.
+    pub broker: Option<Usage>,
+}
+
+/// How a phase is run.
+pub(super) struct Phase<'a> {
+    /// Cores, one thread on each; empty is one thread anywhere.
+    pub(super) cpus: &'a [usize],
+    pub(super) spin: bool,
+    pub(super) window: Window,
+    /// The broker's process, if it is to be watched.
+    pub(super) broker: Option<&'a Process>,
+    /// Set from outside to end the phase early.
+    pub(super) interrupt: &'a AtomicBool,
+    /// Called for every second that is complete.
+    pub(super) each_second: &'a mut dyn FnMut(&Second),
+    /// Called once when all producers are done.
+    pub(super) produced: &'a mut dyn FnMut() -> Result<(), RunError>,
+}
+
+/// What came out of a phase.
+pub(super) struct Driven {
+    pub(super) finished: Vec<Finished>,
+    /// Whole seconds of the window.
+    pub(super) seconds: Vec<Second>,
+    /// Everything, whole seconds or not, the warm-up left out.
+    pub(super) total: Tally,
+    /// The broker's counters at the start and the end of the window.
+    pub(super) broker: Option<(Usage, Usage)>,
+    /// Nanoseconds of the window that passed.
+    pub(super) measured_ns: u64,
+    /// Ended from outside before its time.
+    pub(super) interrupted: bool,
+}
+
+/// Runs `connections` on the phase's cores until all are done.
+pub(super) fn run(connections: Vec<Connection>, mut phase: Phase<'_>) -> Result<Driven, RunError> {
+    let threads = phase.cpus.len().max(1).min(connections.len().max(1));
+    let mut groups: Vec<Vec<Connection>> = (0..threads).map(|_| Vec::new()).collect();
+    for (at, connection) in connections.into_iter().enumerate() {
+        groups[at % threads].push(connection);
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let (sender, reports) = flume::unbounded();
+    let mut handles = Vec::new();
+    for (at, group) in groups.into_iter().enumerate() {
+        let worker = Worker::new(group, phase.window, phase.spin, sender.clone(), Arc::clone(&stop));
+        let worker = worker.map_err(RunError::host("watch sockets"))?;
+        let cpu = phase.cpus.get(at).copied();
+        let sender = sender.clone();
+        let body = move || {
+            let pinned = cpu.map_or(Ok(()), worker::pin);
+            let finished = pinned.map(|()| Box::new(worker.run()));
+            let _ = sender.send(Report::Finished(finished));
+        };
+        let thread = std::thread::Builder::new().name(format!("load-{at}"));
+        handles.push(thread.spawn(body).map_err(RunError::host("start a thread"))?);
+    }
+    drop(sender);
+    let mut watch = Watch::new(threads, phase.window);
+    let outcome = watch.until_finished(&reports, &mut phase, &stop);
+    stop.store(true, Ordering::Relaxed);
+    for handle in handles {
+        if handle.join().is_err() {
+            return Err(RunError::Broker("a thread of the load harness failed".to_owned()));
+        }
+    }
+    outcome?;
+    Ok(watch.end())
+}
+
+struct Watch {
+    threads: usize,
+    window: Window,
+    pending: BTreeMap<i64, (usize, Tally)>,
+    seconds: Vec<Second>,
+    total: Tally,
+    produced: usize,
+    finished: Vec<Finished>,
+    usage_start: Option<Usage>,
+    usage_end: Option<Usage>,
+    started: bool,
+    ended_ns: Option<u64>,
+    interrupted: bool,
+}
+
+impl Watch {
+    fn new(threads: usize, window: Window) -> Self {
+        Self {
+            threads,
+            window,
+            pending: BTreeMap::new(),
+            seconds: Vec::new(),
+            total: Tally::default(),
+            produced: 0,
+            finished: Vec::new(),
+            usage_start: None,
+            usage_end: None,
+            started: false,
+            ended_ns: None,
+            interrupted: false,
+        }
+    }
+
+    fn until_finished(
+        &mut self,
+        reports: &flume::Receiver<Report>,
+        phase: &mut Phase<'_>,
+        stop: &AtomicBool,
+    ) -> Result<(), RunError> {
+        while self.finished.len() < self.threads {
+            match reports.recv_timeout(self.next_wait()) {
+                Ok(Report::Second(at, tally)) => self.second(at, &tally, phase),
+                Ok(Report::Produced) => {
+                    self.produced += 1;
+                    if self.produced == self.threads {
+                        (phase.produced)()?;
+                    }
+                }
+                Ok(Report::Finished(finished)) => self.finish(finished.map_err(RunError::host("pin a thread"))?),
+                Err(flume::RecvTimeoutError::Timeout) => {}
+                Err(flume::RecvTimeoutError::Disconnected) => {
+                    return Err(RunError::Broker("a thread of the load harness failed".to_owned()));
+                }
+            }
+            self.look_at_broker(phase.broker);
+            if phase.interrupt.load(Ordering::Relaxed) && !self.interrupted {
+                self.interrupted = true;
+                stop.store(true, Ordering::Relaxed);
+            }
+        }
+        // All may have been done before the time was up.
+        if self.usage_end.is_none() {
+            self.usage_end = phase.broker.map(Process::usage);
+        }
+        Ok(())
+    }
+
+    /// Wakes for the ends of the window.
+    fn next_wait(&self) -> Duration {
+        let now = now_ns();
+        let next = if self.started { self.window.end_ns } else { self.window.start_ns };
+        let left = Duration::from_nanos(next.saturating_sub(now));
+        if left.is_zero() { WATCH } else { left.min(WATCH) }
+    }
+
+    /// Reads the broker's counters when the window starts and when it ends.
+    fn look_at_broker(&mut self, broker: Option<&Process>) {
+        let now = now_ns();
+        if !self.started && now >= self.window.start_ns {
+            self.started = true;
+            self.usage_start = broker.map(Process::usage);
+        }
+        if self.ended_ns.is_none() && now >= self.window.end_ns {
+            self.ended_ns = Some(self.window.end_ns);
+            self.usage_end = broker.map(Process::usage);
+        }
+    }
+
+    fn second(&mut self, at: i64, tally: &Tally, phase: &mut Phase<'_>) {
+        if at < 0 {
+            return;
+        }
+        self.total.merge(tally);
+        let (workers, merged) = self.pending.entry(at).or_default();
+        *workers += 1;
+        merged.merge(tally);
+        let whole = self.window.start_ns + (at as u64 + 1) * super::clock::SECOND_NS <= self.window.end_ns;
+        if *workers < self.threads || !whole {
+            return;
+        }
+        if let Some((_, tally)) = self.pending.remove(&at) {
+            let second = Second { at, tally, broker: phase.broker.map(Process::usage) };
+            (phase.each_second)(&second);
+            self.seconds.push(second);
+        }
+    }
+
+    fn finish(&mut self, finished: Box<Finished>) {
+        if finished.second >= 0 {
+            self.total.merge(&finished.tally);
+        }
+        self.finished.push(*finished);
+    }
+
+    fn end(self) -> Driven {
+        let last = self.finished.iter().map(|finished| finished.ended_ns).max().unwrap_or(self.window.end_ns);
+        let ended_ns = last.min(self.window.end_ns);
+        Driven {
+            measured_ns: ended_ns.saturating_sub(self.window.start_ns),
+            finished: self.finished,
+            seconds: self.seconds,
+            total: self.total,
+            broker: self.usage_start.zip(self.usage_end),
+            interrupted: self.interrupted,
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! L4: the load harness: what `corelog bench` runs, against any broker that speaks Kafka's protocol.
+//!
+//! ```text
+//! plan -> run -> setup (topic, connections) -> drive (one thread a core) -> outcome
+//!                  producer, consumer: lanes, pure; sending: their bytes out
+//!                  schedule: when; body: what; verify: was it kept; tally: counts and histograms
+//! process: what the broker's process used
+//! ```
+//!
+//! Threads of its own, epoll and a monotonic clock: nothing of the broker's runtime, so that nothing of it is in the
+//! figures. A figure is printed only if it is what it says; a run in which a record was lost, doubled, moved or changed
+//! fails.
+
+pub mod settings;
+pub mod plan;
+pub mod run;
+pub mod drive;
+mod setup;
+pub use setup::RunError;
+mod worker;
+
+mod lane;
+pub use lane::LaneError;
+mod producer;
+mod consumer;
+mod sending;
+
+pub mod schedule;
+pub mod body;
+pub mod verify;
+pub mod tally;
+
+pub mod report;
+pub mod table;
+
+pub mod process;
+pub mod clock;

@@ -1,0 +1,469 @@
+//! The result of a run as data: what is written as JSON, compared and drawn. Its form has a version.
+
+use std::collections::BTreeMap;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use hdrhistogram::{
+    Histogram,
+    serialization::{Deserializer, Serializer, V2DeflateSerializer},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::client::{produce::Acks, session::name_of};
+
+use super::{
+    clock::SECOND_NS,
+    drive::Second,
+    plan::{FetchPlan, Mode, Plan},
+    process,
+    run::Outcome,
+    tally::Traffic,
+    verify::Findings,
+};
+
+/// The version of [`RunReport`]; raised when a field changes its meaning or goes away.
+pub const SCHEMA_VERSION: u32 = 1;
+/// Part of the offered load that must be achieved for its percentiles to mean anything.
+pub const ACHIEVED_MIN: f64 = 0.99;
+/// Busy share from which a thread or a core counts as the limit.
+const LIMIT_BUSY: f64 = 0.95;
+/// The quantiles that are printed.
+pub const QUANTILES: [(&str, f64); 7] = [
+    ("p50", 0.5),
+    ("p90", 0.9),
+    ("p99", 0.99),
+    ("p99.9", 0.999),
+    ("p99.99", 0.9999),
+    ("p99.999", 0.99999),
+    ("max", 1.0),
+];
+
+/// One run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunReport {
+    /// [`SCHEMA_VERSION`] of the program that wrote it.
+    pub schema_version: u32,
+    /// Version of corelog that ran the load.
+    pub harness_version: String,
+    /// Milliseconds since 1970.
+    pub started_ms: i64,
+    /// Ended before its time: figures are of the part that ran.
+    pub partial: bool,
+    /// What was asked for.
+    pub load: Load,
+    /// Seconds that were measured.
+    pub measured_s: f64,
+    /// Acknowledged produce requests.
+    pub produced: Rates,
+    /// Answered fetches.
+    pub fetched: Rates,
+    /// Of an open loop: how much of the schedule was kept.
+    pub schedule: Option<ScheduleKept>,
+    /// From the intended send time to the answer.
+    pub latency: Latency,
+    /// From the actual send to the answer.
+    pub service: Latency,
+    /// From the intended send time to the arrival at a consumer.
+    pub end_to_end: Latency,
+    /// Requests answered with an error, by Kafka's name.
+    pub errors: BTreeMap<String, u64>,
+    /// Requests without any answer.
+    pub unanswered: u64,
+    /// Lost connections, in words.
+    pub failures: Vec<String>,
+    /// Milliseconds of throttling that the broker asked for.
+    pub throttle_ms: u64,
+    /// What verification found; absent if nothing was verified.
+    pub verification: Option<Findings>,
+    /// Verification did not read everything.
+    pub verification_incomplete: bool,
+    /// The broker's process, if it is on this host.
+    pub broker: Option<Broker>,
+    /// Busy share and CPU seconds of each client thread.
+    pub client: Vec<Client>,
+    /// What kept the run from being faster.
+    pub limit: Limit,
+    /// Whole seconds of the run.
+    pub seconds: Vec<SecondReport>,
+}
+
+/// What was asked for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields are those of Plan, where they are explained")]
+pub struct Load {
+    pub bootstrap: String,
+    pub mode: Mode,
+    pub partitions: i32,
+    pub replicas: i16,
+    pub topic_configs: BTreeMap<String, String>,
+    pub batch_bytes: u64,
+    pub batch_records: u64,
+    pub record_bytes: usize,
+    pub key_bytes: usize,
+    pub codec: String,
+    pub producers: usize,
+    pub in_flight: usize,
+    pub acks: String,
+    pub idempotent: bool,
+    pub arrivals: Option<String>,
+    pub fetch: Option<FetchPlan>,
+    pub warmup_ms: u64,
+    pub duration_ms: u64,
+    pub cpus: Vec<usize>,
+    pub spin: bool,
+    pub verify: bool,
+}
+
+/// Counts and what they are a second. MB are 10^6 bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Rates {
+    pub requests: u64,
+    pub records: u64,
+    pub bytes: u64,
+    pub requests_per_s: f64,
+    pub records_per_s: f64,
+    pub mb_per_s: f64,
+}
+
+impl Rates {
+    fn new(traffic: &Traffic, seconds: f64) -> Self {
+        let per_s = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
+        Self {
+            requests: traffic.requests,
+            records: traffic.records,
+            bytes: traffic.bytes,
+            requests_per_s: per_s(traffic.requests),
+            records_per_s: per_s(traffic.records),
+            mb_per_s: per_s(traffic.bytes) / 1e6,
+        }
+    }
+}
+
+/// Offered and achieved load of an open loop, in requests a second.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct ScheduleKept {
+    pub offered_per_s: f64,
+    pub achieved_per_s: f64,
+    /// Requests that were never sent because too many were unanswered.
+    pub unsent: u64,
+}
+
+impl ScheduleKept {
+    /// True if the schedule was kept so well that percentiles are those of the offered rate.
+    pub fn is_reached(&self) -> bool {
+        self.achieved_per_s >= ACHIEVED_MIN * self.offered_per_s
+    }
+}
+
+/// A distribution of latencies, in nanoseconds.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Latency {
+    /// Samples.
+    pub count: u64,
+    /// Mean.
+    pub mean_ns: f64,
+    /// By name: p50 to p99.999 and max. Empty if there is no sample, or the schedule was not kept.
+    pub quantiles_ns: BTreeMap<String, u64>,
+    /// The whole histogram: HdrHistogram V2, deflated, in base64. Kept even if no percentile is printed.
+    pub histogram: String,
+}
+
+impl Latency {
+    fn new(histogram: &Histogram<u64>, shown: bool) -> Self {
+        let mut quantiles_ns = BTreeMap::new();
+        if !histogram.is_empty() && shown {
+            for (name, quantile) in QUANTILES {
+                quantiles_ns.insert(name.to_owned(), histogram.value_at_quantile(quantile));
+            }
+        }
+        let encoded = if histogram.is_empty() { String::new() } else { encode(histogram) };
+        Self { count: histogram.len(), mean_ns: histogram.mean(), quantiles_ns, histogram: encoded }
+    }
+
+    /// The quantile of this name in milliseconds.
+    pub fn ms(&self, name: &str) -> Option<f64> {
+        self.quantiles_ns.get(name).map(|ns| *ns as f64 / 1e6)
+    }
+
+    /// The histogram, if there is one that can be read.
+    pub fn histogram(&self) -> Option<Histogram<u64>> {
+        let bytes = STANDARD.decode(&self.histogram).ok().filter(|bytes| !bytes.is_empty())?;
+        Deserializer::new().deserialize(&mut bytes.as_slice()).ok()
+    }
+}
+
+/// HdrHistogram V2, deflated, in base64: what HdrHistogram logs hold.
+pub fn encode(histogram: &Histogram<u64>) -> String {
+    let mut out = Vec::new();
+    match V2DeflateSerializer::new().serialize(histogram, &mut out) {
+        Ok(_) => STANDARD.encode(out),
+        Err(_) => String::new(),
+    }
+}
+
+/// The broker's process within the window.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Broker {
+    pub pid: u32,
+    pub command: String,
+    pub cores: String,
+    pub cpu_s: Option<f64>,
+    /// CPU seconds a second, over the cores it may use.
+    pub busy: Option<f64>,
+    pub cpu_s_per_gb: Option<f64>,
+    pub cpu_us_per_request: Option<f64>,
+    pub resident_bytes: Option<u64>,
+    pub written_bytes: Option<u64>,
+    pub read_bytes: Option<u64>,
+}
+
+/// A thread of the client.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Client {
+    pub busy: f64,
+    pub cpu_s: f64,
+}
+
+/// What kept a run from being faster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Limit {
+    /// The schedule: no more was asked for.
+    Schedule,
+    /// A thread of the client had no time left: the broker may be faster than this.
+    Client,
+    /// The broker's cores had no time left.
+    BrokerCpu,
+    /// Client and broker, both.
+    Both,
+    /// Neither: waiting for each other, for the device, or for the network.
+    Waiting,
+    /// The broker is not on this host, and the client had time left.
+    Unknown,
+}
+
+impl Limit {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Schedule => "the schedule: no more was asked for",
+            Self::Client => "THE CLIENT: the broker may be faster than this",
+            Self::BrokerCpu => "the broker's CPU",
+            Self::Both => "the broker's CPU and the client's alike",
+            Self::Waiting => "neither CPU: round trips, the device or flushes",
+            Self::Unknown => "not the client; the broker is not on this host",
+        }
+    }
+}
+
+/// One whole second.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it; absent percentiles had no sample")]
+pub struct SecondReport {
+    pub at: i64,
+    pub produced_mb: f64,
+    pub produced_requests: u64,
+    pub fetched_mb: f64,
+    pub errors: u64,
+    pub p50_ns: Option<u64>,
+    pub p99_ns: Option<u64>,
+    pub max_ns: Option<u64>,
+    pub broker_cpu_s: Option<f64>,
+    pub broker_written_bytes: Option<u64>,
+    pub broker_resident_bytes: Option<u64>,
+    /// The second's latencies as [`Latency::histogram`].
+    pub histogram: String,
+}
+
+impl RunReport {
+    /// Puts an outcome into figures.
+    pub fn new(plan: &Plan, outcome: &Outcome) -> Self {
+        let total = &outcome.total;
+        let schedule = plan.arrivals.map(|_| ScheduleKept {
+            offered_per_s: per_s(total.intended, outcome.measured_s),
+            achieved_per_s: per_s(total.produced.requests, outcome.measured_s),
+            unsent: outcome.unsent,
+        });
+        let shown = schedule.is_none_or(|kept| kept.is_reached());
+        let broker = broker(outcome);
+        let busiest = outcome.threads.iter().map(|thread| thread.busy).fold(0.0, f64::max);
+        Self {
+            schema_version: SCHEMA_VERSION,
+            harness_version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_ms: outcome.started_ms,
+            partial: outcome.partial,
+            load: load(plan, outcome),
+            measured_s: outcome.measured_s,
+            produced: Rates::new(&total.produced, outcome.measured_s),
+            fetched: Rates::new(&total.fetched, outcome.measured_s),
+            schedule,
+            latency: Latency::new(&total.latency, shown),
+            service: Latency::new(&total.service, shown),
+            end_to_end: Latency::new(&total.end_to_end, shown),
+            errors: total.errors.iter().map(|(code, count)| (format!("{} ({code})", name_of(*code)), *count)).collect(),
+            unanswered: outcome.unanswered,
+            failures: outcome.failures.iter().map(ToString::to_string).collect(),
+            throttle_ms: total.throttle_ms,
+            verification: outcome.findings,
+            verification_incomplete: outcome.incomplete,
+            limit: limit(schedule, busiest, broker.as_ref().and_then(|broker| broker.busy)),
+            broker,
+            client: outcome.threads.iter().map(|thread| Client { busy: thread.busy, cpu_s: thread.cpu_s }).collect(),
+            seconds: seconds(&outcome.seconds),
+        }
+    }
+
+    /// What makes the run a failure, in words; empty if it is sound.
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if let Some(found) = self.verification.filter(|found| !found.is_clean()) {
+            faults.push(format!(
+                "verification: {} lost, {} duplicated, {} out of order, {} corrupt records, {} misplaced batches",
+                found.lost, found.duplicated, found.reordered, found.corrupt, found.misplaced
+            ));
+        }
+        if self.verification_incomplete {
+            faults.push("verification could not read everything".to_owned());
+        }
+        if !self.failures.is_empty() {
+            faults.push(format!("{} connections lost; the first: {}", self.failures.len(), self.failures[0]));
+        }
+        if self.unanswered > 0 && !self.partial {
+            faults.push(format!("{} requests without an answer", self.unanswered));
+        }
+        for (name, count) in &self.errors {
+            faults.push(format!("{count} requests refused with {name}"));
+        }
+        faults
+    }
+}
+
+fn per_s(count: u64, seconds: f64) -> f64 {
+    if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
+}
+
+fn limit(schedule: Option<ScheduleKept>, client: f64, broker: Option<f64>) -> Limit {
+    if schedule.is_some_and(|kept| kept.is_reached()) {
+        return Limit::Schedule;
+    }
+    match (client >= LIMIT_BUSY, broker.map(|busy| busy >= LIMIT_BUSY)) {
+        (true, Some(true)) => Limit::Both,
+        (true, Some(false) | None) => Limit::Client,
+        (false, Some(true)) => Limit::BrokerCpu,
+        (false, Some(false)) => Limit::Waiting,
+        (false, None) => Limit::Unknown,
+    }
+}
+
+fn broker(outcome: &Outcome) -> Option<Broker> {
+    let part = outcome.broker.as_ref()?;
+    let total = &outcome.total;
+    let bytes = (total.produced.bytes + total.fetched.bytes) as f64;
+    let requests = (total.produced.requests + total.fetched.requests) as f64;
+    let per = |of: f64, scale: f64| part.used.cpu_s.filter(|_| of > 0.0).map(|cpu| cpu / of * scale);
+    let cores = process::count_cores(&part.cores).unwrap_or(1).max(1) as f64;
+    Some(Broker {
+        pid: part.pid,
+        command: part.command.clone(),
+        cores: part.cores.clone(),
+        cpu_s: part.used.cpu_s,
+        busy: part.used.cpu_s.filter(|_| outcome.measured_s > 0.0).map(|cpu| cpu / outcome.measured_s / cores),
+        cpu_s_per_gb: per(bytes, SECOND_NS as f64),
+        cpu_us_per_request: per(requests, 1e6),
+        resident_bytes: part.used.resident_bytes,
+        written_bytes: part.used.written_bytes,
+        read_bytes: part.used.read_bytes,
+    })
+}
+
+fn load(plan: &Plan, outcome: &Outcome) -> Load {
+    Load {
+        bootstrap: plan.bootstrap.clone(),
+        mode: plan.mode,
+        partitions: plan.partitions,
+        replicas: plan.replicas,
+        topic_configs: plan.topic_configs.clone(),
+        batch_bytes: outcome.batch.0,
+        batch_records: outcome.batch.1,
+        record_bytes: plan.shape.record_bytes,
+        key_bytes: plan.shape.key_bytes,
+        codec: format!("{:?}", plan.shape.codec).to_lowercase(),
+        producers: plan.producers(),
+        in_flight: plan.in_flight,
+        acks: match plan.acks {
+            Acks::None => "0",
+            Acks::Leader => "1",
+            Acks::All => "all",
+        }
+        .to_owned(),
+        idempotent: plan.idempotent,
+        arrivals: plan.arrivals.map(|arrivals| arrivals.to_string()),
+        fetch: (plan.mode != Mode::Produce).then(|| plan.fetch.clone()),
+        warmup_ms: plan.warmup_ms,
+        duration_ms: plan.duration_ms,
+        cpus: plan.cpus.clone(),
+        spin: plan.spin,
+        verify: plan.verify,
+    }
+}
+
+fn seconds(seconds: &[Second]) -> Vec<SecondReport> {
+    // The first second has nothing before it to compare the broker's counters with.
+    let before = std::iter::once(None).chain(seconds.iter().map(Some));
+    seconds.iter().zip(before).map(|(second, before)| SecondReport::new(second, before)).collect()
+}
+
+impl SecondReport {
+    /// Puts a second into figures; the broker's are those since the second before it.
+    pub fn new(second: &Second, before: Option<&Second>) -> Self {
+        let tally = &second.tally;
+        let then = before.and_then(|before| before.broker);
+        let used = second.broker.zip(then).map(|(now, then)| now.since(&then));
+        let latency = if tally.latency.is_empty() { &tally.end_to_end } else { &tally.latency };
+        let quantile = |quantile: f64| (!latency.is_empty()).then(|| latency.value_at_quantile(quantile));
+        Self {
+            at: second.at,
+            produced_mb: tally.produced.bytes as f64 / 1e6,
+            produced_requests: tally.produced.requests,
+            fetched_mb: tally.fetched.bytes as f64 / 1e6,
+            errors: tally.errors.values().sum(),
+            p50_ns: quantile(0.5),
+            p99_ns: quantile(0.99),
+            max_ns: quantile(1.0),
+            broker_cpu_s: used.and_then(|used| used.cpu_s),
+            broker_written_bytes: used.and_then(|used| used.written_bytes),
+            broker_resident_bytes: second.broker.and_then(|usage| usage.resident_bytes),
+            histogram: if latency.is_empty() { String::new() } else { encode(latency) },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_that_was_not_reached_has_no_percentiles() {
+        let mut histogram = super::super::tally::histogram();
+        histogram.record(5_000_000).unwrap();
+        assert_eq!(Latency::new(&histogram, false).ms("p99"), None);
+        let shown = Latency::new(&histogram, true);
+        assert!((shown.ms("p99").unwrap() - 5.0).abs() < 0.01);
+        assert_eq!(shown.histogram().unwrap(), histogram);
+        assert!(!ScheduleKept { offered_per_s: 1000.0, achieved_per_s: 989.0, unsent: 0 }.is_reached());
+        assert!(ScheduleKept { offered_per_s: 1000.0, achieved_per_s: 991.0, unsent: 0 }.is_reached());
+    }
+
+    #[test]
+    fn the_limit_is_named_by_who_had_no_time_left() {
+        assert_eq!(limit(None, 0.99, Some(0.5)), Limit::Client);
+        assert_eq!(limit(None, 0.5, Some(0.99)), Limit::BrokerCpu);
+        assert_eq!(limit(None, 0.5, Some(0.5)), Limit::Waiting);
+        let missed = ScheduleKept { offered_per_s: 10.0, achieved_per_s: 5.0, unsent: 3 };
+        assert_eq!(limit(Some(missed), 0.1, Some(0.99)), Limit::BrokerCpu);
+    }
+}
