@@ -28,16 +28,18 @@ impl std::fmt::Debug for AlignedBuf {
 impl AlignedBuf {
     /// A buffer of at least `bytes` bytes, rounded up to the I/O alignment, all zero.
     pub fn zeroed(bytes: usize) -> Self {
-        Self::filled(bytes, |_| 0)
+        Self::build(bytes, |_| ())
     }
 
-    /// A buffer as [`AlignedBuf::zeroed`], of which `fill` writes the first bytes and says how many: only the rest is
-    /// zeroed. `fill` must not read what it has not written: the memory holds whatever was there before.
-    pub fn filled(bytes: usize, fill: impl FnOnce(&mut [u8]) -> usize) -> Self {
+    /// A buffer as [`AlignedBuf::zeroed`], whose first bytes `fill` writes one after the other: only what it leaves is
+    /// zeroed.
+    pub fn build(bytes: usize, fill: impl FnOnce(&mut Filler<'_>)) -> Self {
         let bytes = bytes.max(1).next_multiple_of(IO_ALIGNMENT);
         let mut buffer = glommio::allocate_dma_buffer_global(bytes);
-        let filled = fill(buffer.as_bytes_mut());
-        buffer.as_bytes_mut()[filled..].fill(0);
+        let mut filler = Filler { memory: buffer.as_bytes_mut(), filled: 0 };
+        fill(&mut filler);
+        let Filler { memory, filled } = filler;
+        memory[filled..].fill(0);
         Self { buffer }
     }
 
@@ -54,6 +56,42 @@ impl AlignedBuf {
     /// Gives up the right to change it.
     pub fn freeze(self) -> SharedBuf {
         SharedBuf(Rc::new(self.buffer))
+    }
+}
+
+/// Writes the bytes of a new buffer in order. glommio's memory comes uninitialised: nothing here lets it be read before
+/// it was written.
+pub struct Filler<'a> {
+    memory: &'a mut [u8],
+    filled: usize,
+}
+
+impl std::fmt::Debug for Filler<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Filler").field("filled", &self.filled).field("bytes", &self.memory.len()).finish()
+    }
+}
+
+impl Filler<'_> {
+    /// Appends `bytes`.
+    ///
+    /// # Panics
+    /// The buffer was made too small.
+    pub fn put(&mut self, bytes: &[u8]) {
+        let end = self.filled + bytes.len();
+        assert!(end <= self.memory.len(), "the buffer was made large enough");
+        self.memory[self.filled..end].copy_from_slice(bytes);
+        self.filled = end;
+    }
+
+    /// Bytes written so far.
+    pub fn filled(&self) -> usize {
+        self.filled
+    }
+
+    /// What was written so far, to be patched.
+    pub fn written(&mut self) -> &mut [u8] {
+        &mut self.memory[..self.filled]
     }
 }
 

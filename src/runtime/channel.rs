@@ -7,6 +7,9 @@ use std::{
     task::{Poll, Waker},
 };
 
+/// Items for which an empty queue keeps room.
+const KEPT_CAPACITY: usize = 64;
+
 #[derive(Debug)]
 struct Queue<T> {
     items: VecDeque<T>,
@@ -14,6 +17,17 @@ struct Queue<T> {
     receiver: Option<Waker>,
     receiving: bool,
     senders: usize,
+}
+
+impl<T> Queue<T> {
+    fn pop(&mut self) -> Option<T> {
+        let item = self.items.pop_front();
+        // After a burst the memory is given back: an idle partition has to cost little.
+        if self.items.is_empty() && self.items.capacity() > KEPT_CAPACITY {
+            self.items = VecDeque::new();
+        }
+        item
+    }
 }
 
 /// The sending end. Clones send into the same queue.
@@ -102,7 +116,7 @@ impl<T> Receiver<T> {
     pub async fn recv(&self) -> Option<T> {
         std::future::poll_fn(|context| {
             let mut queue = self.queue.borrow_mut();
-            match queue.items.pop_front() {
+            match queue.pop() {
                 Some(item) => Poll::Ready(Some(item)),
                 None if queue.senders == 0 => Poll::Ready(None),
                 None => {
@@ -116,7 +130,7 @@ impl<T> Receiver<T> {
 
     /// The next item, if there is one now.
     pub fn try_recv(&self) -> Option<T> {
-        self.queue.borrow_mut().items.pop_front()
+        self.queue.borrow_mut().pop()
     }
 }
 

@@ -3,12 +3,17 @@
 //! Called on the main thread before anything else runs. Works round the faults of glommio 0.9 that concern an executor as
 //! a whole: the first sleep (membarrier), the park bug (a keep-alive timer), the IOPOLL probe (a sentinel file).
 
-use std::{future::Future, io, path::PathBuf, time::Duration};
+use std::{
+    future::Future,
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
+use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement, PoolPlacement};
 
-use super::{file::DirectFile, file::OpenMode, file::io_error, task, timer};
-use crate::types::ShardId;
+use super::{file::DirectFile, file::OpenMode, file::io_error, fs, task, timer};
+use crate::types::{ShardId, limits::IO_ALIGNMENT};
 
 /// An executor that misses a wake-up (glommio parks with work to do) sleeps no longer than this.
 const KEEP_ALIVE: Duration = Duration::from_millis(5);
@@ -16,16 +21,25 @@ const KEEP_ALIVE: Duration = Duration::from_millis(5);
 const PREEMPT: Duration = Duration::from_micros(500);
 /// Registered memory of an executor in bytes; our buffers come from the heap, so glommio's own use is all.
 const IO_MEMORY: usize = 1 << 20;
+/// Entries of each of an executor's three rings: operations that one turn may submit.
+const RING_DEPTH: usize = 512;
+/// Threads for each shard that do what blocks. Not pinned: they are made before the shard's own thread is.
+const BLOCKING_THREADS: usize = 2;
+/// How long an executor that ends waits for its blocking work.
+const BLOCKING_PATIENCE: Duration = Duration::from_secs(5);
 /// Name of the sentinel in each log directory; Kafka ignores files it does not know.
 pub const SENTINEL: &str = "corelog.probe";
 
 /// How the shards are to be run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ShardThreads {
     /// The CPU of each shard.
     pub cpus: Vec<usize>,
     /// Folders in which direct I/O will happen; each gets a sentinel file.
     pub directories: Vec<PathBuf>,
+    /// How long a shard without work keeps looking for some before it sleeps. Zero leaves the core to others; some tens
+    /// of microseconds save a wake-up in each hop between shards and take the whole core.
+    pub spin: Duration,
 }
 
 /// The running shard threads.
@@ -35,7 +49,8 @@ pub struct Running<T: Send + 'static> {
 }
 
 impl ShardThreads {
-    /// Starts one thread for each CPU; `shard` is called on each and its future run to the end.
+    /// Starts one thread for each CPU; `shard` is called on each and its future run to the end. Tasks that are left then
+    /// are dropped.
     ///
     /// # Errors
     /// The kernel refuses io_uring, or a sentinel cannot be written.
@@ -49,18 +64,13 @@ impl ShardThreads {
         for directory in &self.directories {
             write_sentinel(directory)?;
         }
-        let mut threads = Vec::new();
+            let mut threads = Vec::new();
         for (index, cpu) in (0u16..).zip(self.cpus) {
             let (shard, directories) = (shard.clone(), self.directories.clone());
-            let thread = LocalExecutorBuilder::new(Placement::Fixed(cpu))
+            let thread = builder(Placement::Fixed(cpu))
                 .name(&format!("shard-{index}"))
-                .preempt_timer(PREEMPT)
-                .io_memory(IO_MEMORY)
-                .spawn(move || async move {
-                    task::spawn("keep-alive", keep_alive());
-                    probe(&directories).await;
-                    shard(ShardId(index)).await
-                })
+                .spin_before_park(self.spin)
+                .spawn(move || live(directories, move || shard(ShardId(index))))
                 .map_err(io_error)?;
             threads.push(thread);
         }
@@ -78,25 +88,50 @@ impl<T: Send + 'static> Running<T> {
     }
 }
 
-/// Runs `future` on a single executor of its own and gives its result: for tests and tools.
+/// Runs `future` on a single executor of its own, not pinned, and gives its result: for tests and tools. Direct I/O may
+/// happen on the file systems of the current folder, the program and the temporary folder.
 ///
 /// # Errors
 /// The kernel refuses io_uring.
 pub fn run_alone<T: Send + 'static, F: Future<Output = T> + 'static>(future: impl FnOnce() -> F + Send + 'static) -> io::Result<T> {
     register_membarrier();
-    let thread = LocalExecutorBuilder::new(Placement::Unbound)
-        .preempt_timer(PREEMPT)
-        .io_memory(IO_MEMORY)
+    let directories = vec![std::env::temp_dir()];
+    for directory in &directories {
+        write_sentinel(directory)?;
+    }
+    let thread = builder(Placement::Unbound)
         .spawn(move || async move {
-            task::spawn("keep-alive", keep_alive());
-            let directory = std::env::temp_dir();
-            if write_sentinel(&directory).is_ok() {
-                probe(&[directory]).await;
+            // Any file that is not empty serves as a sentinel.
+            if let Ok(program) = std::env::current_exe() {
+                open_first(&program).await;
             }
-            future().await
+            live(directories, future).await
         })
         .map_err(io_error)?;
     thread.join().map_err(io_error)
+}
+
+fn builder(placement: Placement) -> LocalExecutorBuilder {
+    LocalExecutorBuilder::new(placement)
+        .preempt_timer(PREEMPT)
+        .io_memory(IO_MEMORY)
+        .ring_depth(RING_DEPTH)
+        .blocking_thread_pool_placement(PoolPlacement::Unbound(BLOCKING_THREADS))
+}
+
+/// The life of an executor: what must come before everything else, the work, and what must be waited for.
+async fn live<T, F: Future<Output = T>>(directories: Vec<PathBuf>, work: impl FnOnce() -> F) -> T {
+    task::spawn("keep-alive", keep_alive());
+    for directory in &directories {
+        open_first(&directory.join(SENTINEL)).await;
+    }
+    let result = work().await;
+    let mut patience = BLOCKING_PATIENCE;
+    while fs::under_way() > 0 && !patience.is_zero() {
+        timer::sleep(KEEP_ALIVE).await;
+        patience = patience.saturating_sub(KEEP_ALIVE);
+    }
+    result
 }
 
 async fn keep_alive() {
@@ -107,23 +142,26 @@ async fn keep_alive() {
 
 /// The first file that an executor opens on a device decides whether glommio polls it for completions. A read of a file
 /// that is not empty finds out the truth.
-async fn probe(directories: &[PathBuf]) {
-    for directory in directories {
-        if let Err(error) = DirectFile::open(&directory.join(SENTINEL), OpenMode::Read).await {
-            tracing::warn!(directory = %directory.display(), %error, "cannot open the probe file: file I/O may be slow");
-        }
+async fn open_first(path: &Path) {
+    match DirectFile::open(path, OpenMode::Read).await {
+        Ok(file) => drop(file.close().await),
+        Err(error) => tracing::warn!(%error, "cannot open the probe file: file I/O may be slow or fail"),
     }
 }
 
-fn write_sentinel(directory: &std::path::Path) -> io::Result<()> {
+/// Puts a sentinel into a folder, unless one is there. Never empty for a moment: another process may be opening it.
+fn write_sentinel(directory: &Path) -> io::Result<()> {
     let path = directory.join(SENTINEL);
     let text = b"corelog opens this file first to find out how the device completes reads.\n";
     let mut block = text.to_vec();
-    block.resize(crate::types::limits::IO_ALIGNMENT, b' ');
+    block.resize(IO_ALIGNMENT, b' ');
     if std::fs::metadata(&path).is_ok_and(|file| file.len() == block.len() as u64) {
         return Ok(());
     }
-    std::fs::write(&path, block).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+    let beside = directory.join(format!("{SENTINEL}.{}.{:?}.tmp", std::process::id(), std::thread::current().id()));
+    std::fs::write(&beside, block)
+        .and_then(|()| std::fs::rename(&beside, &path))
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
 }
 
 /// Without this the first sleep of each executor takes tens of milliseconds. A kernel that refuses only makes it slower.

@@ -3,13 +3,15 @@
 //! Positions, lengths and memory are multiples of the I/O alignment. An operation in flight keeps its buffer and its file
 //! alive, so dropping its future loses only the result.
 
-use std::{io, path::Path, rc::Rc};
+use std::{io, panic::AssertUnwindSafe, path::Path, rc::Rc};
 
+use bytes::Bytes;
+use futures_lite::FutureExt;
 use glommio::io::{DmaFile, OpenOptions};
 
 use super::{
     buffer::{AlignedBuf, SharedBuf, Slice},
-    descriptor,
+    sys,
 };
 use crate::types::limits::IO_ALIGNMENT;
 
@@ -47,8 +49,11 @@ impl DirectFile {
                 options.write(true).create_new(true);
             }
         }
-        let file = options.dma_open(path).await.map_err(io_error)?;
-        Ok(Self { file: Rc::new(file) })
+        // glommio panics if the file is renamed or its folder removed while it opens it.
+        match AssertUnwindSafe(options.dma_open(path)).catch_unwind().await {
+            Ok(file) => Ok(Self { file: Rc::new(file.map_err(io_error)?) }),
+            Err(_) => Err(io::Error::new(io::ErrorKind::NotFound, format!("{}: it was moved while being opened", path.display()))),
+        }
     }
 
     /// Writes the whole buffer at `position`. When it returns, the device has taken the bytes; they are durable after a
@@ -63,10 +68,7 @@ impl DirectFile {
         while written < buffer.len() {
             let whole = written / IO_ALIGNMENT * IO_ALIGNMENT;
             let rest = &buffer[whole..];
-            let rest = AlignedBuf::filled(rest.len(), |bytes| {
-                bytes[..rest.len()].copy_from_slice(rest);
-                rest.len()
-            });
+            let rest = AlignedBuf::build(rest.len(), |filler| filler.put(rest));
             let more = self.file.write_rc_at(rest.freeze().0, position + whole as u64).await.map_err(io_error)?;
             if more < IO_ALIGNMENT {
                 return Err(io::Error::new(io::ErrorKind::WriteZero, "the device takes no more"));
@@ -82,6 +84,9 @@ impl DirectFile {
     /// What the device says.
     pub async fn read_at(&self, position: u64, bytes: usize) -> io::Result<Slice> {
         assert!(position.is_multiple_of(IO_ALIGNMENT as u64) && bytes.is_multiple_of(IO_ALIGNMENT), "direct reads are aligned");
+        if bytes == 0 {
+            return Ok(Slice::from(Bytes::new()));
+        }
         let read = self.file.read_at_aligned(position, bytes).await.map_err(io_error)?;
         Ok(Slice::from_read(read))
     }
@@ -108,7 +113,7 @@ impl DirectFile {
     /// # Errors
     /// What the operating system says.
     pub fn size(&self) -> io::Result<u64> {
-        let stat = rustix::fs::fstat(descriptor::of(&*self.file))?;
+        let stat = rustix::fs::fstat(sys::descriptor(&*self.file))?;
         Ok(u64::try_from(stat.st_size).unwrap_or(0))
     }
 
@@ -121,12 +126,15 @@ impl DirectFile {
     }
 }
 
+/// The kind decides what is done about it (no space, not found); the text, with the path, is for people.
 pub(super) fn io_error(error: glommio::GlommioError<()>) -> io::Error {
-    let text = error.to_string();
+    let text = match &error {
+        glommio::GlommioError::EnhancedIoError { source, op, path: Some(path), .. } => format!("{}: {op}: {source}", path.display()),
+        glommio::GlommioError::EnhancedIoError { source, op, path: None, .. } => format!("{op}: {source}"),
+        // Comes with its number.
+        glommio::GlommioError::IoError(_) => return error.into(),
+        other => other.to_string(),
+    };
     let source: io::Error = error.into();
-    match source.raw_os_error() {
-        // The kind and the number decide what is done about it, the text is for people.
-        Some(_) => io::Error::new(source.kind(), text),
-        None => io::Error::other(text),
-    }
+    io::Error::new(source.kind(), text)
 }

@@ -1,6 +1,7 @@
 //! Folders and small files, on the shard's pool of blocking threads: never on the shard itself.
 
 use std::{
+    cell::Cell,
     ffi::OsString,
     fs, io,
     io::{Read, Write},
@@ -16,7 +17,33 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + 
     let guarded = move || {
         catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(io::Error::other("blocking work panicked: a defect of corelog")))
     };
+    let _under_way = UnderWay::begin();
     glommio::executor().spawn_blocking(guarded).await
+}
+
+thread_local! {
+    static UNDER_WAY: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Counts the blocking work of this shard that somebody waits for.
+struct UnderWay;
+
+impl UnderWay {
+    fn begin() -> Self {
+        UNDER_WAY.set(UNDER_WAY.get() + 1);
+        Self
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        UNDER_WAY.set(UNDER_WAY.get() - 1);
+    }
+}
+
+/// Blocking work of this shard under way: an executor that ended now would make its pool's threads panic.
+pub(super) fn under_way() -> usize {
+    UNDER_WAY.get()
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> io::Error {
@@ -61,17 +88,22 @@ pub async fn write_atomic(path: &Path, bytes: Vec<u8>) -> io::Result<()> {
 }
 
 fn sync_parent(path: &Path) -> io::Result<()> {
-    let parent = path.parent().unwrap_or(Path::new("."));
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::File::open(parent).and_then(|folder| folder.sync_all()).map_err(at(parent))
 }
 
-/// Makes a folder and those above it.
+/// Makes a folder and those above it that are missing. Durable when it returns.
 ///
 /// # Errors
 /// What the operating system says, with the path.
 pub async fn create_dir(path: &Path) -> io::Result<()> {
     let path = path.to_owned();
-    blocking(move || fs::create_dir_all(&path).and_then(|()| sync_parent(&path)).map_err(at(&path))).await
+    blocking(move || {
+        let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()).collect();
+        fs::create_dir_all(&path).map_err(at(&path))?;
+        missing.into_iter().try_for_each(sync_parent)
+    })
+    .await
 }
 
 /// Renames a file or folder within its folder and makes that durable.

@@ -4,6 +4,7 @@
 //! `Send`, unless a type says otherwise. What glommio 0.9 gets wrong is worked round here and pinned by
 //! `tests/runtime_facts.rs`; the reasons stand in `docs/decisions/runtime.md`.
 
+pub mod preflight;
 pub mod executor;
 
 
@@ -21,4 +22,4 @@ pub mod file;
 pub mod fs;
 pub mod net;
 
-mod descriptor;
+mod sys;

@@ -5,31 +5,54 @@ use std::{
     future::poll_fn,
     io::{self, IoSlice},
     net::{SocketAddr, ToSocketAddrs},
+    os::fd::OwnedFd,
     pin::Pin,
     rc::Rc,
-    task::Poll,
+    task::{Context, Poll},
 };
 
 use futures_lite::{AsyncRead, AsyncWrite};
 use glommio::net::{AcceptedTcpStream, TcpListener, TcpStream};
-use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+use rustix::net::{
+    AddressFamily, SendAncillaryBuffer, SendFlags, SocketFlags, SocketType, bind, listen, sendmsg, socket_with,
+    sockopt::set_socket_reuseaddr,
+};
 
-use super::{buffer::Slice, descriptor, file::io_error};
+use super::{buffer::Slice, file::io_error, sys};
 
 /// Slices in one send: the kernel's limit (UIO_MAXIOV).
 const SLICES_MAX: usize = 1024;
+/// Connections that the kernel completes before we accept them (bounded by net.core.somaxconn).
+const BACKLOG: i32 = 4096;
+
+/// Finds out on the main thread, before anything starts, whether `address` can be listened at; chooses a port if it has
+/// none.
+///
+/// # Errors
+/// The address is in use or not ours.
+pub fn free_address(address: SocketAddr) -> io::Result<SocketAddr> {
+    std::net::TcpListener::bind(address)?.local_addr()
+}
 
 /// A listening socket.
 #[derive(Debug)]
 pub struct Listener(TcpListener);
 
 impl Listener {
-    /// Listens at `address`.
+    /// Listens at `address`. Unlike glommio's own, the socket is this process's alone: a second broker at the same address
+    /// is told that it is in use, instead of sharing the clients with the first.
     ///
     /// # Errors
     /// The address is in use, not ours, or not resolvable.
     pub fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
-        TcpListener::bind(address).map(Self).map_err(io_error)
+        let mut failed = io::Error::new(io::ErrorKind::AddrNotAvailable, "the name has no address");
+        for address in address.to_socket_addrs()? {
+            match listen_at(address) {
+                Ok(socket) => return Ok(Self(sys::adopt(socket))),
+                Err(error) => failed = error.into(),
+            }
+        }
+        Err(failed)
     }
 
     /// Where it listens: the port that the system chose, if 0 was asked for.
@@ -40,27 +63,59 @@ impl Listener {
         self.0.local_addr().map_err(io_error)
     }
 
-    /// The next connection.
+    /// The next connection whose client is still there.
     ///
     /// # Errors
-    /// What the operating system says; with EMFILE the caller must wait before it tries again.
+    /// What the operating system says; with EMFILE and the like the caller must wait before it tries again.
+    ///
+    /// # Cancel safety
+    /// Dropped early, a connection that arrives at that very moment may be left unserved in glommio: for stopping only.
     pub async fn accept(&self) -> io::Result<Accepted> {
-        let stream = self.0.shared_accept().await.map_err(io_error)?;
-        let mut accepted = Accepted { stream: Some(stream), peer: SocketAddr::from(([0, 0, 0, 0], 0)) };
-        // A client may be gone already: then this is where it is noticed.
-        accepted.peer = accepted.stream.as_ref().map_or(Err(io::ErrorKind::NotConnected.into()), |stream| stream.peer_addr().map_err(io_error))?;
-        Ok(accepted)
+        loop {
+            match self.0.shared_accept().await {
+                Ok(stream) => {
+                    let accepted = Accepted::of(stream);
+                    match accepted {
+                        Err(error) if error.kind() == io::ErrorKind::NotConnected => {}
+                        accepted => return accepted,
+                    }
+                }
+                // The client gave up in the queue: its trouble, not ours.
+                Err(error) => match io_error(error) {
+                    error if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {}
+                    error => return Err(error),
+                },
+            }
+        }
     }
 }
 
-/// A connection that is accepted but not yet served. May go to another shard; dropped on a shard, it is closed.
+fn listen_at(address: SocketAddr) -> rustix::io::Result<OwnedFd> {
+    let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
+    let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    // A restart does not wait for connections of its predecessor to time out.
+    set_socket_reuseaddr(&socket, true)?;
+    bind(&socket, &address)?;
+    listen(&socket, BACKLOG)?;
+    Ok(socket)
+}
+
+/// A connection that is accepted but not yet served. May go to another shard; dropped, it is closed.
 #[derive(Debug)]
 pub struct Accepted {
-    stream: Option<AcceptedTcpStream>,
+    socket: OwnedFd,
     peer: SocketAddr,
 }
 
 impl Accepted {
+    fn of(stream: AcceptedTcpStream) -> io::Result<Self> {
+        // glommio's type neither closes what it holds nor keeps it from child processes: a copy of ours does both.
+        let stream = stream.bind_to_executor();
+        let peer = stream.peer_addr().map_err(io_error)?;
+        let socket = rustix::io::fcntl_dupfd_cloexec(sys::descriptor(&stream), 0)?;
+        Ok(Self { socket, peer })
+    }
+
     /// Who connected.
     pub fn peer(&self) -> SocketAddr {
         self.peer
@@ -70,17 +125,10 @@ impl Accepted {
     ///
     /// # Errors
     /// The client is gone.
-    pub fn attach(mut self) -> io::Result<Stream> {
-        let stream = self.stream.take().ok_or(io::ErrorKind::NotConnected)?.bind_to_executor();
+    pub fn attach(self) -> io::Result<Stream> {
+        let stream: TcpStream = sys::adopt(self.socket);
         stream.set_nodelay(true).map_err(io_error)?;
         Ok(Stream { stream: Rc::new(RefCell::new(stream)), peer: self.peer })
-    }
-}
-
-impl Drop for Accepted {
-    fn drop(&mut self) {
-        // glommio's type does not close what it holds.
-        drop(self.stream.take().map(AcceptedTcpStream::bind_to_executor));
     }
 }
 
@@ -116,7 +164,15 @@ impl Stream {
     /// # Cancel safety
     /// Dropped early, nothing is lost.
     pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        poll_fn(|context| Pin::new(&mut *self.stream.borrow_mut()).poll_read(context, buffer)).await
+        poll_fn(|context| self.poll_read(context, buffer)).await
+    }
+
+    /// As [`Stream::read`], one poll of it: for a reader that waits for something else besides.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub fn poll_read(&self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.stream.borrow_mut()).poll_read(context, buffer)
     }
 
     /// Receives what is there now; `None` if nothing is, 0 if the other side is done. Only one task reads.
@@ -125,7 +181,7 @@ impl Stream {
     /// The connection is broken.
     pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let stream = self.stream.borrow();
-        match rustix::net::recv(descriptor::of(&*stream), buffer, rustix::net::RecvFlags::DONTWAIT) {
+        match rustix::net::recv(sys::descriptor(&*stream), buffer, rustix::net::RecvFlags::DONTWAIT) {
             Ok((bytes, _)) => Ok(Some(bytes)),
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(None),
             Err(error) => Err(error.into()),
@@ -168,18 +224,14 @@ impl Stream {
     async fn send(&self, vector: &[IoSlice<'_>]) -> io::Result<usize> {
         let sent = {
             let stream = self.stream.borrow();
-            sendmsg(descriptor::of(&*stream), vector, &mut SendAncillaryBuffer::default(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL)
+            sendmsg(sys::descriptor(&*stream), vector, &mut SendAncillaryBuffer::default(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL)
         };
         match sent {
             Ok(sent) => Ok(sent),
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {
                 // The socket is full: let glommio wait until it takes the next bytes.
                 let Some(next) = vector.iter().find(|slice| !slice.is_empty()) else { return Ok(0) };
-                poll_fn(|context| match Pin::new(&mut *self.stream.borrow_mut()).poll_write(context, next) {
-                    Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
-                    result => result,
-                })
-                .await
+                poll_fn(|context| Pin::new(&mut *self.stream.borrow_mut()).poll_write(context, next)).await
             }
             Err(error) => Err(error.into()),
         }
@@ -188,7 +240,7 @@ impl Stream {
     /// Ends the connection in both directions; reads and writes under way return.
     pub fn shutdown(&self) {
         let stream = self.stream.borrow();
-        if let Err(error) = rustix::net::shutdown(descriptor::of(&*stream), rustix::net::Shutdown::Both) {
+        if let Err(error) = rustix::net::shutdown(sys::descriptor(&*stream), rustix::net::Shutdown::Both) {
             tracing::trace!(%error, "the connection was gone already");
         }
     }
