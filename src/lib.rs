@@ -9,6 +9,7 @@ pub mod protocol;
 pub mod config;
 pub mod runtime;
 pub mod client;
+pub mod log;
 pub mod metadata;
 pub mod load;
 pub mod controller;

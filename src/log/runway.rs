@@ -1,0 +1,170 @@
+//! File space ahead of the log end that is already written with zeroes and flushed, so that an append changes no metadata
+//! and one flush of the device makes the appends of all logs durable.
+//!
+//! The space is made in the background, in steps: small ones first, larger ones while the log is fast, so that a thousand
+//! quiet logs cost little. An append that finds no runway is made anyway; the file must then be flushed by itself. Zeroes
+//! are never written where an append has been or is: an append claims its range first and waits for a zero write that
+//! overlaps it.
+
+use std::{cell::Cell, io};
+
+use crate::{
+    runtime::{
+        buffer::{AlignedBuf, SharedBuf},
+        clock,
+        file::DirectFile,
+        notify::Notify,
+    },
+    types::limits::IO_ALIGNMENT,
+};
+
+/// First step in bytes.
+pub(super) const STEP_MIN: u64 = 64 << 10;
+/// Largest step in bytes.
+const STEP_MAX: u64 = 32 << 20;
+/// A runway that was used up faster than this made the next step longer.
+const FAST_NS: u64 = 1_000_000_000;
+/// A runway that lasted longer than this makes the next step shorter.
+const SLOW_NS: u64 = 30_000_000_000;
+/// Bytes of one zero write: an append never waits for more.
+pub(super) const ZERO_BYTES: usize = 1 << 20;
+
+/// The runway of one segment file. Invariant: `ready <= end of the file`.
+#[derive(Debug, Default)]
+pub(super) struct Runway {
+    /// Below this the file is written, and its size and extents are durable.
+    ready: Cell<u64>,
+    /// Appends have claimed everything below this: zeroes must not be written there any more.
+    claimed: Cell<u64>,
+    /// End of the zero write in flight and its start.
+    zeroing: Cell<Option<(u64, u64)>>,
+    /// A step is being made.
+    extending: Cell<bool>,
+    step: Cell<u64>,
+    extended_ns: Cell<u64>,
+    zeroed: Notify,
+}
+
+impl Runway {
+    /// For a file whose bytes below `written` hold batches and whose size is durable up to `ready`.
+    pub(super) fn new(written: u64, ready: u64) -> Self {
+        let runway = Self::default();
+        runway.reset(written, ready);
+        runway
+    }
+
+    /// As new, for a file that was cut or replaced while nothing was in flight.
+    pub(super) fn reset(&self, written: u64, ready: u64) {
+        self.claimed.set(align_up(written));
+        self.ready.set(ready);
+    }
+
+    /// Claims the file up to `end` for an append; true if that append changes the file's metadata, so that the file must
+    /// be flushed by itself.
+    pub(super) async fn claim(&self, end: u64) -> bool {
+        self.claimed.set(self.claimed.get().max(end));
+        while let Some((start, _)) = self.zeroing.get()
+            && start < end
+        {
+            self.zeroed.notified().await;
+        }
+        end > self.ready.get()
+    }
+
+    /// True if it is time for another step, for a log that ends at `written` in a file that ends at `segment_bytes`. Then
+    /// the caller must see to it that [`Runway::extend`] or [`Runway::give_up`] follows.
+    pub(super) fn begin_step(&self, written: u64, segment_bytes: u64) -> bool {
+        let ready = self.ready.get();
+        let due = !self.extending.get()
+            && ready < align_up(segment_bytes)
+            && ready.saturating_sub(written) <= self.step.get().max(STEP_MIN) / 2;
+        if due {
+            self.extending.set(true);
+        }
+        due
+    }
+
+    /// Makes the step that [`Runway::begin_step`] announced.
+    pub(super) async fn extend(&self, file: &DirectFile, segment_bytes: u64, zeroes: &SharedBuf) -> io::Result<()> {
+        let result = self.extend_one_step(file, align_up(segment_bytes), zeroes).await;
+        self.give_up();
+        result
+    }
+
+    /// The announced step is over, or is not made.
+    pub(super) fn give_up(&self) {
+        self.extending.set(false);
+        self.zeroed.notify();
+    }
+
+    /// Ends the making of runway for good: when it returns, no zero write is in flight and none will follow.
+    pub(super) async fn stop(&self) {
+        self.claimed.set(u64::MAX);
+        while self.extending.get() {
+            self.zeroed.notified().await;
+        }
+    }
+
+    async fn extend_one_step(&self, file: &DirectFile, end: u64, zeroes: &SharedBuf) -> io::Result<()> {
+        let step = self.next_step();
+        let mut from = self.claimed.get().max(self.ready.get());
+        let target = from.saturating_add(step).min(end);
+        if target <= from {
+            return Ok(());
+        }
+        if target - from > zeroes.len() as u64 {
+            // One change of the size, so that the zero writes below do not take the file's lock from the appends.
+            file.truncate(target).await?;
+        }
+        while from < target {
+            // What an append claimed meanwhile is not ours any more.
+            from = from.max(self.claimed.get());
+            let bytes = target.saturating_sub(from).min(zeroes.len() as u64);
+            if bytes == 0 {
+                break;
+            }
+            self.zeroing.set(Some((from, from + bytes)));
+            let result = write_zeroes(file, from, bytes as usize, zeroes).await;
+            self.zeroing.set(None);
+            self.zeroed.notify();
+            result?;
+            from += bytes;
+        }
+        file.sync_data().await?;
+        // Also true where appends overtook the zeroes: they wrote those blocks before this flush, or wait for their own.
+        self.ready.set(self.ready.get().max(from.min(target)));
+        Ok(())
+    }
+
+    fn next_step(&self) -> u64 {
+        let now = clock::monotonic_ns();
+        let since = now.saturating_sub(self.extended_ns.replace(now));
+        let step = match self.step.get() {
+            0 => STEP_MIN,
+            step if since < FAST_NS => (step * 4).min(STEP_MAX),
+            step if since > SLOW_NS => (step / 2).max(STEP_MIN),
+            step => step,
+        };
+        self.step.set(step);
+        step
+    }
+}
+
+/// Writes `bytes` zeroes at `position`.
+pub(super) async fn write_zeroes(file: &DirectFile, position: u64, bytes: usize, zeroes: &SharedBuf) -> io::Result<()> {
+    if bytes == zeroes.len() {
+        return file.write_at(position, zeroes.clone()).await;
+    }
+    let part = AlignedBuf::zeroed(bytes).freeze();
+    file.write_at(position, part).await
+}
+
+/// The next multiple of the I/O alignment.
+pub(super) const fn align_up(position: u64) -> u64 {
+    position.next_multiple_of(IO_ALIGNMENT as u64)
+}
+
+/// The multiple of the I/O alignment at or before `position`.
+pub(super) const fn align_down(position: u64) -> u64 {
+    position / IO_ALIGNMENT as u64 * IO_ALIGNMENT as u64
+}

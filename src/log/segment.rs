@@ -1,0 +1,184 @@
+//! One segment: a file of batches, its indexes, and how far it is written.
+//!
+//! Shared by the log that writes it, the view that plans reads and the reads in flight, all on one shard. Deleting a
+//! segment only renames its files: whoever holds it can still read.
+
+use std::{
+    cell::{Cell, OnceCell, RefCell},
+    io,
+    path::PathBuf,
+    rc::Rc,
+};
+
+use crate::{
+    record::Timestamped,
+    runtime::file::{DirectFile, OpenMode},
+    types::Offset,
+};
+
+use super::{
+    index::OffsetIndex,
+    names::{self, Kind},
+    runway::Runway,
+    shared::LogShared,
+    time_index::TimeIndex,
+};
+
+/// A partition's folder, whose name changes when its topic is deleted.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: RefCell<PathBuf>,
+}
+
+impl Folder {
+    pub(super) fn new(path: PathBuf) -> Rc<Self> {
+        Rc::new(Self { path: RefCell::new(path) })
+    }
+
+    pub(super) fn path(&self) -> PathBuf {
+        self.path.borrow().clone()
+    }
+
+    pub(super) fn moved(&self, path: PathBuf) {
+        self.path.replace(path);
+    }
+}
+
+/// What becomes of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Appended to; its file has a runway.
+    Active,
+    /// Full; its file is being trimmed and its indexes are being written.
+    Sealing,
+    /// Full, trimmed, flushed, its indexes on disk.
+    Sealed,
+    /// No longer part of the log; its files have `.deleted` names.
+    Deleted,
+}
+
+/// Both indexes, while they are in memory.
+#[derive(Clone, Debug)]
+pub(super) struct Indexes {
+    pub(super) offsets: OffsetIndex,
+    pub(super) times: TimeIndex,
+}
+
+impl Indexes {
+    pub(super) fn new(base: Offset) -> Self {
+        Self { offsets: OffsetIndex::new(base), times: TimeIndex::new(base) }
+    }
+
+    /// Bytes of memory they take.
+    pub(super) fn memory(&self) -> usize {
+        self.offsets.memory() + self.times.memory()
+    }
+}
+
+/// One segment. Invariants: `base <= next`; `length` bytes hold whole batches of `base..next`.
+#[derive(Debug)]
+pub(super) struct Segment {
+    pub(super) base: Offset,
+    folder: Rc<Folder>,
+    pub(super) stage: Cell<Stage>,
+    /// Bytes of batches whose write is complete.
+    pub(super) length: Cell<u64>,
+    /// The offset after the last batch whose write is complete.
+    pub(super) next: Cell<Offset>,
+    /// Largest timestamp in milliseconds, and the last offset of the first batch that has it.
+    pub(super) largest: Cell<Option<Timestamped>>,
+    /// `None` while only the files have them.
+    pub(super) indexes: RefCell<Option<Indexes>>,
+    pub(super) runway: OnceCell<Box<Runway>>,
+    file: RefCell<Option<DirectFile>>,
+    /// For [`super::files::OpenFiles`].
+    pub(super) last_use: Cell<u64>,
+    /// For [`super::files::LoadedIndexes`].
+    pub(super) last_index_use: Cell<u64>,
+    /// Counts writes that changed the file's metadata; equal to `clean` when all of them are flushed.
+    pub(super) dirty: Cell<u64>,
+    pub(super) clean: Cell<u64>,
+}
+
+impl Segment {
+    pub(super) fn new(folder: Rc<Folder>, base: Offset, stage: Stage) -> Rc<Self> {
+        Rc::new(Self {
+            base,
+            folder,
+            stage: Cell::new(stage),
+            length: Cell::new(0),
+            next: Cell::new(base),
+            largest: Cell::new(None),
+            indexes: RefCell::new(None),
+            runway: OnceCell::new(),
+            file: RefCell::new(None),
+            last_use: Cell::new(0),
+            last_index_use: Cell::new(0),
+            dirty: Cell::new(0),
+            clean: Cell::new(0),
+        })
+    }
+
+    pub(super) fn folder(&self) -> &Rc<Folder> {
+        &self.folder
+    }
+
+    /// Where a file of this segment is now.
+    pub(super) fn path(&self, kind: Kind) -> PathBuf {
+        let mut path = names::path(&self.folder.path(), kind, self.base);
+        if self.stage.get() == Stage::Deleted {
+            path.as_mut_os_string().push(".deleted");
+        }
+        path
+    }
+
+    /// The runway; none is ready before someone has said so.
+    pub(super) fn runway(&self) -> &Runway {
+        self.runway.get_or_init(|| Box::new(Runway::new(self.length.get(), 0)))
+    }
+
+    /// The open file, opened if need be.
+    pub(super) async fn open(self: &Rc<Self>, shared: &LogShared) -> io::Result<DirectFile> {
+        let open = self.file.borrow().clone();
+        let file = match open {
+            Some(file) => file,
+            None => {
+                let mode = match self.stage.get() {
+                    Stage::Active | Stage::Sealing => OpenMode::Write,
+                    Stage::Sealed | Stage::Deleted => OpenMode::Read,
+                };
+                let file = DirectFile::open(&self.path(Kind::Log), mode).await?;
+                self.file.replace(Some(file.clone()));
+                file
+            }
+        };
+        shared.files.touch(self);
+        Ok(file)
+    }
+
+    /// Takes over a file that was just made.
+    pub(super) fn adopt(self: &Rc<Self>, file: DirectFile, shared: &LogShared) {
+        self.file.replace(Some(file));
+        shared.files.touch(self);
+    }
+
+    /// Lets go of the file; it is closed when the last read or write in flight is done.
+    pub(super) fn close(&self) {
+        self.last_use.set(0);
+        self.file.replace(None);
+    }
+
+    /// Closes the file and trims the indexes in memory.
+    pub(super) fn rest(&self) {
+        self.close();
+        if let Some(indexes) = self.indexes.borrow_mut().as_mut() {
+            indexes.offsets.shrink();
+            indexes.times.shrink();
+        }
+    }
+
+    /// True if a write changed the file's size or extents and no flush of this file has followed.
+    pub(super) fn is_dirty(&self) -> bool {
+        self.dirty.get() != self.clean.get()
+    }
+}

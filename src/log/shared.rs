@@ -1,0 +1,92 @@
+//! What all logs of one shard share: the budget of the tail caches, the bound of open files, the block of zeroes, the
+//! permits of background work, and the way to tell that a log directory has failed.
+
+use std::{
+    cell::OnceCell,
+    io,
+    path::{Path, PathBuf},
+    rc::Rc,
+};
+
+use crate::{
+    runtime::{
+        buffer::{AlignedBuf, SharedBuf},
+        channel::Sender,
+    },
+    types::limits,
+};
+
+use super::{cache::CacheBudget, files::{LoadedIndexes, OpenFiles}, permits::Permits, runway::ZERO_BYTES};
+
+/// Bounds of what the logs of a shard use together.
+#[derive(Clone, Debug)]
+pub struct SharedLimits {
+    /// Bytes of all tail caches.
+    pub cache_bytes: usize,
+    /// Open segment files. Reads and writes in flight may hold a few more.
+    pub open_files: usize,
+    /// Bytes of the indexes of sealed segments in memory.
+    pub index_bytes: usize,
+    /// Background steps (zeroing, sealing, preparing) at a time.
+    pub background: usize,
+}
+
+impl Default for SharedLimits {
+    fn default() -> Self {
+        Self { cache_bytes: limits::SHARD_CACHE_BYTES, open_files: 4096, index_bytes: 64 * limits::MIB, background: 4 }
+    }
+}
+
+/// A write in the background failed: nothing of that log directory can be trusted to be durable any more.
+#[derive(Debug)]
+pub struct StorageFailure {
+    /// The partition's folder.
+    pub folder: PathBuf,
+    /// What was being done.
+    pub doing: &'static str,
+    /// What the operating system said.
+    pub error: io::Error,
+}
+
+/// One per shard, given to every log.
+#[derive(Debug)]
+pub struct LogShared {
+    pub(super) budget: Rc<CacheBudget>,
+    pub(super) files: OpenFiles,
+    pub(super) indexes: LoadedIndexes,
+    pub(super) permits: Rc<Permits>,
+    zeroes: OnceCell<SharedBuf>,
+    failures: Sender<StorageFailure>,
+}
+
+impl LogShared {
+    /// For one shard. Failures of background work go to `failures`; whoever reads it retires the log directory.
+    pub fn new(limits: &SharedLimits, failures: Sender<StorageFailure>) -> Rc<Self> {
+        Rc::new(Self {
+            budget: Rc::new(CacheBudget::new(limits.cache_bytes)),
+            files: OpenFiles::new(limits.open_files),
+            indexes: LoadedIndexes::new(limits.index_bytes),
+            permits: Rc::new(Permits::new(limits.background.max(1))),
+            zeroes: OnceCell::new(),
+            failures,
+        })
+    }
+
+    /// Bytes in the tail caches now.
+    pub fn cached_bytes(&self) -> usize {
+        self.budget.used_bytes()
+    }
+
+    pub(super) fn zeroes(&self) -> SharedBuf {
+        self.zeroes.get_or_init(|| AlignedBuf::zeroed(ZERO_BYTES).freeze()).clone()
+    }
+
+    /// Tells that background work failed.
+    pub(super) fn failed(&self, folder: &Path, doing: &'static str, error: io::Error) {
+        tracing::error!(folder = %folder.display(), doing, %error, "storage failed: the log directory is to be retired");
+        let failure = StorageFailure { folder: folder.to_owned(), doing, error };
+        if self.failures.try_send(failure).is_err() {
+            tracing::error!(folder = %folder.display(), "nobody takes the report of a storage failure");
+        }
+    }
+}
