@@ -103,20 +103,17 @@ impl WritePlan {
         let start = align_down(written);
         let prefix = (written - start) as usize;
         let bytes: usize = batches.iter().map(|batch| batch.bytes.len()).sum();
-        let buffer = AlignedBuf::filled(prefix + bytes, |out| {
+        let buffer = AlignedBuf::build(prefix + bytes, |out| {
             if partial.known {
-                out[..prefix].copy_from_slice(&partial.bytes);
+                out.put(&partial.bytes);
             } else {
-                out[..prefix].fill(0);
+                out.put(&[0; IO_ALIGNMENT][..prefix]);
             }
-            let mut at = prefix;
             for batch in &batches {
-                let place = &mut out[at..at + batch.bytes.len()];
-                place.copy_from_slice(&batch.bytes);
-                patch_base(place, batch.base, batch.epoch);
-                at += batch.bytes.len();
+                let at = out.filled();
+                out.put(&batch.bytes);
+                patch_base(&mut out.written()[at..], batch.base, batch.epoch);
             }
-            at
         });
         let missing = if partial.known { 0 } else { prefix };
         // The memory that the batches came in is given back now that they are copied.
