@@ -1,25 +1,41 @@
 //! A connection for the questions around the load: which versions, where partitions lead, make and delete topics, where
-//! logs begin and end. One question at a time, on a thread that may block; never on a shard.
+//! logs begin and end, what is configured. One question at a time, on a thread that may block; never on a shard.
 
 use std::{
     io::{self, Read, Write},
     net::{SocketAddr, TcpStream, ToSocketAddrs},
+    ops::RangeInclusive,
     time::Duration,
 };
 
-use crate::types::{ErrorCode, Uuid};
+use bytes::Bytes;
 
-use super::{
-    frames::ANSWER_BYTES_MAX,
-    wire::{self, AnswerError, Cursor},
+use crate::{
+    protocol::{
+        Message,
+        api,
+        header::{ResponseHeader, request_frame},
+        messages::{
+            api_versions::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse},
+            create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, CreateTopicsResponse},
+            delete_topics::{DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse},
+            describe_configs::{DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResponse},
+            init_producer_id::{InitProducerIdRequest, InitProducerIdResponse},
+            list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic},
+            metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse},
+        },
+        wire::{Reader, WireError},
+    },
+    types::{ErrorCode, Text, Uuid},
 };
 
-const LIST_OFFSETS: (i16, i16) = (2, 7);
-const METADATA: (i16, i16) = (3, 12);
-const API_VERSIONS: i16 = 18;
-const CREATE_TOPICS: (i16, i16) = (19, 7);
-const DELETE_TOPICS: (i16, i16) = (20, 6);
-const INIT_PRODUCER_ID: (i16, i16) = (22, 4);
+use super::frames::ANSWER_BYTES_MAX;
+
+/// Milliseconds that the broker may take to make or delete a topic.
+const TOPIC_TIMEOUT_MS: i32 = 60_000;
+/// Resource types of DescribeConfigs.
+const TOPIC_RESOURCE: i8 = 2;
+const BROKER_RESOURCE: i8 = 4;
 
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -40,13 +56,19 @@ pub enum SessionError {
         /// What happened.
         source: io::Error,
     },
-    /// The answer is not what the protocol says.
+    /// Question or answer is not what the protocol allows.
     #[error("{api}: {source}")]
-    Answer {
+    Wire {
         /// The question.
         api: &'static str,
         /// What is wrong with it.
-        source: AnswerError,
+        source: WireError,
+    },
+    /// The answer is to another question.
+    #[error("{api}: the answer is not about what was asked")]
+    Subject {
+        /// The question.
+        api: &'static str,
     },
     /// The broker does not speak a version that the client speaks.
     #[error("the broker speaks versions {min} to {max} of API {api_key}; this client needs {need}")]
@@ -125,9 +147,9 @@ pub enum LogEnd {
 #[derive(Debug)]
 pub struct Session {
     stream: TcpStream,
-    client_id: String,
+    client_id: Text,
     correlation: i32,
-    versions: Vec<(i16, i16, i16)>,
+    versions: Vec<ApiVersion>,
 }
 
 /// Connects to the first address of `address` (`host:port`) that answers within `timeout`.
@@ -153,14 +175,18 @@ impl Session {
     /// Connects and asks which versions the broker speaks. `timeout` bounds this and every later answer.
     ///
     /// # Errors
-    /// `Connect`, `Io`, `Answer`, `Refused`.
+    /// `Connect`, `Io`, `Wire`, `Subject`, `Refused`.
     pub fn open(address: &str, client_id: &str, timeout: Duration) -> Result<Self, SessionError> {
         let stream = connect(address, timeout)?;
         let io_error = |source| SessionError::Io { api: "connect", source };
         stream.set_read_timeout(Some(timeout)).map_err(io_error)?;
         stream.set_write_timeout(Some(timeout)).map_err(io_error)?;
-        let mut session = Self { stream, client_id: client_id.to_owned(), correlation: 0, versions: Vec::new() };
-        session.ask_versions()?;
+        let client_id = Text::from(client_id);
+        let mut session = Self { stream, client_id, correlation: 0, versions: Vec::new() };
+        // Version 0 is answered by every broker.
+        let answer: ApiVersionsResponse = session.exchange("ApiVersions", &ApiVersionsRequest::default(), 0)?;
+        refuse("ApiVersions", answer.error_code, None)?;
+        session.versions = answer.api_keys;
         Ok(session)
     }
 
@@ -176,9 +202,9 @@ impl Session {
     ///
     /// # Errors
     /// `Version`.
-    pub fn negotiate(&self, api_key: i16, ours: std::ops::RangeInclusive<i16>) -> Result<i16, SessionError> {
-        let theirs = self.versions.iter().find(|(key, _, _)| *key == api_key);
-        let (min, max) = theirs.map_or((-1, -1), |(_, min, max)| (*min, *max));
+    pub fn negotiate(&self, api_key: i16, ours: RangeInclusive<i16>) -> Result<i16, SessionError> {
+        let theirs = self.versions.iter().find(|version| version.api_key == api_key);
+        let (min, max) = theirs.map_or((-1, -1), |version| (version.min_version, version.max_version));
         let version = max.min(*ours.end());
         if version < min.max(*ours.start()) || max < 0 {
             return Err(SessionError::Version { api_key, need: *ours.end(), min, max });
@@ -192,25 +218,41 @@ impl Session {
     /// All but `Connect`.
     pub fn describe(&mut self, topic: Option<&str>) -> Result<ClusterDescription, SessionError> {
         const API: &str = "Metadata";
-        let answer = self.ask(API, METADATA, |out| {
-            wire::put_compact_len(out, usize::from(topic.is_some()));
-            if let Some(topic) = topic {
-                out.extend_from_slice(&[0; 16]);
-                wire::put_compact_bytes(out, topic.as_bytes());
-                out.push(0);
+        let topics = topic.map(|name| MetadataRequestTopic { name: Some(name.into()), ..MetadataRequestTopic::default() });
+        let request = MetadataRequest {
+            topics: Some(topics.into_iter().collect()),
+            allow_auto_topic_creation: false,
+            ..MetadataRequest::default()
+        };
+        let answer: MetadataResponse = self.ask(API, &request)?;
+        refuse(API, answer.error_code, None)?;
+        let brokers = answer.brokers.iter().map(|broker| {
+            let port = u16::try_from(broker.port).map_err(|_| SessionError::Subject { api: API })?;
+            Ok(BrokerAddress { node: broker.node_id, host: broker.host.to_string(), port })
+        });
+        let mut found = ClusterDescription {
+            brokers: brokers.collect::<Result<_, SessionError>>()?,
+            cluster_id: answer.cluster_id.map(|id| id.to_string()),
+            topic: None,
+        };
+        for described in answer.topics {
+            if described.error_code == ErrorCode::UnknownTopicOrPartition.code() {
+                continue;
             }
-            out.extend_from_slice(&[0, 0]); // neither create topics nor list operations
-        })?;
-        let (description, error) =
-            read_description(&answer).map_err(|source| SessionError::Answer { api: API, source })?;
-        let missing = ErrorCode::UnknownTopicOrPartition.code();
-        if error != 0 && error != missing {
-            return Err(SessionError::Refused { api: API, code: error, message: None });
+            refuse(API, described.error_code, None)?;
+            let mut partitions = described.partitions;
+            partitions.sort_unstable_by_key(|partition| partition.partition_index);
+            if partitions.iter().zip(0..).any(|(partition, at)| partition.partition_index != at) {
+                return Err(SessionError::Subject { api: API });
+            }
+            let leader = |error_code, leader| if error_code == 0 { leader } else { -1 };
+            let leaders = partitions.iter().map(|partition| leader(partition.error_code, partition.leader_id)).collect();
+            found.topic = Some(TopicDescription { id: described.topic_id, leaders });
         }
-        Ok(description)
+        Ok(found)
     }
 
-    /// Creates a topic with as many replicas as given (-1: the broker's default) and waits until all partitions lead.
+    /// Creates a topic with as many replicas as given (-1: the broker's default).
     ///
     /// # Errors
     /// All but `Connect`.
@@ -222,34 +264,24 @@ impl Session {
         configs: &[(String, String)],
     ) -> Result<(), SessionError> {
         const API: &str = "CreateTopics";
-        let answer = self.ask(API, CREATE_TOPICS, |out| {
-            wire::put_compact_len(out, 1);
-            wire::put_compact_bytes(out, topic.as_bytes());
-            out.extend_from_slice(&partitions.to_be_bytes());
-            out.extend_from_slice(&replicas.to_be_bytes());
-            wire::put_compact_len(out, 0);
-            wire::put_compact_len(out, configs.len());
-            for (name, value) in configs {
-                wire::put_compact_bytes(out, name.as_bytes());
-                wire::put_compact_bytes(out, value.as_bytes());
-                out.push(0);
-            }
-            out.push(0);
-            out.extend_from_slice(&60_000_i32.to_be_bytes());
-            out.push(0); // not only validate
-        })?;
-        let read = |cursor: &mut Cursor<'_>| {
-            cursor.i32()?;
-            if cursor.compact_count()? != 1 {
-                return Err(AnswerError::Subject);
-            }
-            cursor.compact_bytes()?;
-            cursor.take(16)?;
-            Ok((cursor.i16()?, text(cursor)?))
+        let config = |(name, value): &(String, String)| CreatableTopicConfig {
+            name: name.as_str().into(),
+            value: Some(value.as_str().into()),
         };
-        let (code, message) =
-            read(&mut Cursor::new(&answer)).map_err(|source| SessionError::Answer { api: API, source })?;
-        refuse(API, code, message)
+        let request = CreateTopicsRequest {
+            topics: vec![CreatableTopic {
+                name: topic.into(),
+                num_partitions: partitions,
+                replication_factor: replicas,
+                assignments: Vec::new(),
+                configs: configs.iter().map(config).collect(),
+            }],
+            timeout_ms: TOPIC_TIMEOUT_MS,
+            validate_only: false,
+        };
+        let answer: CreateTopicsResponse = self.ask(API, &request)?;
+        let [result] = &answer.topics[..] else { return Err(SessionError::Subject { api: API }) };
+        refuse(API, result.error_code, result.error_message.as_ref())
     }
 
     /// Deletes a topic.
@@ -258,25 +290,14 @@ impl Session {
     /// All but `Connect`.
     pub fn delete_topic(&mut self, topic: &str) -> Result<(), SessionError> {
         const API: &str = "DeleteTopics";
-        let answer = self.ask(API, DELETE_TOPICS, |out| {
-            wire::put_compact_len(out, 1);
-            wire::put_compact_bytes(out, topic.as_bytes());
-            out.extend_from_slice(&[0; 16]);
-            out.push(0);
-            out.extend_from_slice(&60_000_i32.to_be_bytes());
-        })?;
-        let read = |cursor: &mut Cursor<'_>| {
-            cursor.i32()?;
-            if cursor.compact_count()? != 1 {
-                return Err(AnswerError::Subject);
-            }
-            cursor.compact_bytes()?;
-            cursor.take(16)?;
-            Ok((cursor.i16()?, text(cursor)?))
+        let request = DeleteTopicsRequest {
+            topics: vec![DeleteTopicState { name: Some(topic.into()), topic_id: Uuid::ZERO }],
+            timeout_ms: TOPIC_TIMEOUT_MS,
+            ..DeleteTopicsRequest::default()
         };
-        let (code, message) =
-            read(&mut Cursor::new(&answer)).map_err(|source| SessionError::Answer { api: API, source })?;
-        refuse(API, code, message)
+        let answer: DeleteTopicsResponse = self.ask(API, &request)?;
+        let [result] = &answer.responses[..] else { return Err(SessionError::Subject { api: API }) };
+        refuse(API, result.error_code, result.error_message.as_ref())
     }
 
     /// One end of the logs of `partitions`, in their order. The broker must lead them all.
@@ -285,44 +306,24 @@ impl Session {
     /// All but `Connect`.
     pub fn log_ends(&mut self, topic: &str, partitions: &[i32], end: LogEnd) -> Result<Vec<i64>, SessionError> {
         const API: &str = "ListOffsets";
-        let timestamp: i64 = if end == LogEnd::Start { -2 } else { -1 };
-        let answer = self.ask(API, LIST_OFFSETS, |out| {
-            out.extend_from_slice(&(-1_i32).to_be_bytes());
-            out.push(0);
-            wire::put_compact_len(out, 1);
-            wire::put_compact_bytes(out, topic.as_bytes());
-            wire::put_compact_len(out, partitions.len());
-            for partition in partitions {
-                out.extend_from_slice(&partition.to_be_bytes());
-                out.extend_from_slice(&(-1_i32).to_be_bytes());
-                out.extend_from_slice(&timestamp.to_be_bytes());
-                out.push(0);
-            }
-            out.push(0);
-        })?;
-        let read = |cursor: &mut Cursor<'_>| {
-            cursor.i32()?;
-            let mut found = Vec::new();
-            for _ in 0..cursor.compact_count()? {
-                cursor.compact_bytes()?;
-                for _ in 0..cursor.compact_count()? {
-                    let (partition, code) = (cursor.i32()?, cursor.i16()?);
-                    cursor.i64()?;
-                    let offset = cursor.i64()?;
-                    cursor.i32()?;
-                    cursor.skip_tags()?;
-                    found.push((partition, code, offset));
-                }
-                cursor.skip_tags()?;
-            }
-            Ok(found)
+        let timestamp = if end == LogEnd::Start { -2 } else { -1 };
+        let of = |partition: &i32| ListOffsetsPartition {
+            partition_index: *partition,
+            timestamp,
+            ..ListOffsetsPartition::default()
         };
-        let found = read(&mut Cursor::new(&answer)).map_err(|source| SessionError::Answer { api: API, source })?;
+        let request = ListOffsetsRequest {
+            replica_id: -1,
+            topics: vec![ListOffsetsTopic { name: topic.into(), partitions: partitions.iter().map(of).collect() }],
+            ..ListOffsetsRequest::default()
+        };
+        let answer: ListOffsetsResponse = self.ask(API, &request)?;
+        let found: Vec<_> = answer.topics.iter().flat_map(|topic| &topic.partitions).collect();
         let of = |partition: &i32| {
-            let entry = found.iter().find(|(found, _, _)| found == partition);
-            let (_, code, offset) = *entry.ok_or(SessionError::Answer { api: API, source: AnswerError::Subject })?;
-            refuse(API, code, None)?;
-            Ok(offset)
+            let entry = found.iter().find(|found| found.partition_index == *partition);
+            let entry = entry.ok_or(SessionError::Subject { api: API })?;
+            refuse(API, entry.error_code, None)?;
+            Ok(entry.offset)
         };
         partitions.iter().map(of).collect()
     }
@@ -333,77 +334,71 @@ impl Session {
     /// All but `Connect`.
     pub fn init_producer(&mut self) -> Result<(i64, i16), SessionError> {
         const API: &str = "InitProducerId";
-        let answer = self.ask(API, INIT_PRODUCER_ID, |out| {
-            out.push(0); // no transactional id
-            out.extend_from_slice(&60_000_i32.to_be_bytes());
-            out.extend_from_slice(&(-1_i64).to_be_bytes());
-            out.extend_from_slice(&(-1_i16).to_be_bytes());
-        })?;
-        let read = |cursor: &mut Cursor<'_>| {
-            cursor.i32()?;
-            Ok((cursor.i16()?, cursor.i64()?, cursor.i16()?))
-        };
-        let (code, id, epoch) =
-            read(&mut Cursor::new(&answer)).map_err(|source| SessionError::Answer { api: API, source })?;
-        refuse(API, code, None)?;
-        Ok((id, epoch))
+        let request = InitProducerIdRequest { transaction_timeout_ms: TOPIC_TIMEOUT_MS, ..InitProducerIdRequest::default() };
+        let answer: InitProducerIdResponse = self.ask(API, &request)?;
+        refuse(API, answer.error_code, None)?;
+        Ok((answer.producer_id, answer.producer_epoch))
     }
 
-    fn ask_versions(&mut self) -> Result<(), SessionError> {
-        const API: &str = "ApiVersions";
-        let mut frame = wire::start_frame(API_VERSIONS, 0, &self.client_id);
-        frame.pop(); // the header of version 1 has no tagged fields
-        let answer = self.exchange(API, frame)?;
-        let read = |cursor: &mut Cursor<'_>| {
-            cursor.i32()?;
-            let code = cursor.i16()?;
-            let count = usize::try_from(cursor.i32()?).map_err(|_| AnswerError::Length)?;
-            let mut versions = Vec::new();
-            for _ in 0..count {
-                versions.push((cursor.i16()?, cursor.i16()?, cursor.i16()?));
-            }
-            Ok((code, versions))
-        };
-        let (code, versions) =
-            read(&mut Cursor::new(&answer)).map_err(|source| SessionError::Answer { api: API, source })?;
-        refuse(API, code, None)?;
-        self.versions = versions;
-        Ok(())
+    /// Every config of a topic with its value; those that have none are left out.
+    ///
+    /// # Errors
+    /// All but `Connect`.
+    pub fn topic_configs(&mut self, topic: &str) -> Result<Vec<(String, String)>, SessionError> {
+        self.configs(TOPIC_RESOURCE, topic)
     }
 
-    /// Asks, and gives the body of the answer.
-    fn ask(
+    /// Every config of a broker with its value; those that have none, or are secret, are left out.
+    ///
+    /// # Errors
+    /// All but `Connect`.
+    pub fn broker_configs(&mut self, node: i32) -> Result<Vec<(String, String)>, SessionError> {
+        self.configs(BROKER_RESOURCE, &node.to_string())
+    }
+
+    fn configs(&mut self, resource_type: i8, name: &str) -> Result<Vec<(String, String)>, SessionError> {
+        const API: &str = "DescribeConfigs";
+        let request = DescribeConfigsRequest {
+            resources: vec![DescribeConfigsResource {
+                resource_type,
+                resource_name: name.into(),
+                configuration_keys: None,
+            }],
+            ..DescribeConfigsRequest::default()
+        };
+        let answer: DescribeConfigsResponse = self.ask(API, &request)?;
+        let [result] = &answer.results[..] else { return Err(SessionError::Subject { api: API }) };
+        refuse(API, result.error_code, result.error_message.as_ref())?;
+        let pairs = result.configs.iter().filter_map(|config| Some((config.name.to_string(), config.value.as_ref()?.to_string())));
+        Ok(pairs.collect())
+    }
+
+    /// Asks in the highest version that both sides speak.
+    fn ask<Q: Message, A: Message>(&mut self, api: &'static str, request: &Q) -> Result<A, SessionError> {
+        let version = self.negotiate(Q::API_KEY, Q::VERSIONS)?;
+        self.exchange(api, request, version)
+    }
+
+    /// Sends a request and reads what answers it, to its end.
+    fn exchange<Q: Message, A: Message>(
         &mut self,
         api: &'static str,
-        (api_key, version): (i16, i16),
-        body: impl FnOnce(&mut Vec<u8>),
-    ) -> Result<Vec<u8>, SessionError> {
-        self.negotiate(api_key, version..=version)?;
-        let mut frame = wire::start_frame(api_key, version, &self.client_id);
-        body(&mut frame);
-        frame.push(0);
-        let answer = self.exchange(api, frame)?;
-        let read = |cursor: &mut Cursor<'_>| {
-            cursor.i32()?;
-            cursor.skip_tags()?;
-            Ok(answer.len() - cursor.remaining())
-        };
-        let header = read(&mut Cursor::new(&answer)).map_err(|source| SessionError::Answer { api, source })?;
-        Ok(answer[header..].to_vec())
-    }
-
-    /// Sends a frame and reads the frame that answers it.
-    fn exchange(&mut self, api: &'static str, mut frame: Vec<u8>) -> Result<Vec<u8>, SessionError> {
+        request: &Q,
+        version: i16,
+    ) -> Result<A, SessionError> {
+        let wire = |source| SessionError::Wire { api, source };
         self.correlation = self.correlation.wrapping_add(1);
-        wire::set_correlation(&mut frame, self.correlation);
-        wire::seal_frame(&mut frame, 0);
+        let frame = request_frame(self.correlation, Some(self.client_id.clone()), request, version).map_err(wire)?;
         let answer = self.transfer(&frame).map_err(|source| SessionError::Io { api, source })?;
-        let got = Cursor::new(&answer).i32().map_err(|source| SessionError::Answer { api, source })?;
-        if got != self.correlation {
-            let source = AnswerError::Correlation { expected: self.correlation, got };
-            return Err(SessionError::Answer { api, source });
+        let info = api::served(Q::API_KEY).ok_or(SessionError::Subject { api })?;
+        let mut reader = Reader::new(Bytes::from(answer));
+        let header = ResponseHeader::decode(&mut reader, info, version).map_err(wire)?;
+        if header.correlation_id != self.correlation {
+            return Err(SessionError::Subject { api });
         }
-        Ok(answer)
+        let message = A::decode(&mut reader, version).map_err(wire)?;
+        reader.expect_end().map_err(wire)?;
+        Ok(message)
     }
 
     fn transfer(&mut self, frame: &[u8]) -> io::Result<Vec<u8>> {
@@ -420,64 +415,7 @@ impl Session {
     }
 }
 
-fn refuse(api: &'static str, code: i16, message: Option<String>) -> Result<(), SessionError> {
-    if code == 0 { Ok(()) } else { Err(SessionError::Refused { api, code, message }) }
-}
-
-fn text(cursor: &mut Cursor<'_>) -> Result<Option<String>, AnswerError> {
-    Ok(cursor.compact_bytes()?.map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
-}
-
-/// The description, and the error code of the topic.
-fn read_description(answer: &[u8]) -> Result<(ClusterDescription, i16), AnswerError> {
-    let mut cursor = Cursor::new(answer);
-    cursor.i32()?;
-    let mut brokers = Vec::new();
-    for _ in 0..cursor.compact_count()? {
-        let node = cursor.i32()?;
-        let host = text(&mut cursor)?.unwrap_or_default();
-        let port = u16::try_from(cursor.i32()?).map_err(|_| AnswerError::Length)?;
-        cursor.compact_bytes()?;
-        cursor.skip_tags()?;
-        brokers.push(BrokerAddress { node, host, port });
-    }
-    let cluster_id = text(&mut cursor)?;
-    cursor.i32()?;
-    let mut found = ClusterDescription { brokers, cluster_id, topic: None };
-    let mut error = 0;
-    for _ in 0..cursor.compact_count()? {
-        error = cursor.i16()?;
-        cursor.compact_bytes()?;
-        let id = cursor.take(16)?;
-        let id = Uuid(*id.first_chunk().ok_or(AnswerError::Short)?);
-        cursor.take(1)?;
-        let leaders = read_leaders(&mut cursor)?;
-        cursor.i32()?;
-        cursor.skip_tags()?;
-        found.topic = (error == 0).then_some(TopicDescription { id, leaders });
-    }
-    cursor.skip_tags()?;
-    cursor.finish()?;
-    Ok((found, error))
-}
-
-fn read_leaders(cursor: &mut Cursor<'_>) -> Result<Vec<i32>, AnswerError> {
-    let mut partitions = Vec::new();
-    for _ in 0..cursor.compact_count()? {
-        let error = cursor.i16()?;
-        let index = cursor.i32()?;
-        let leader = cursor.i32()?;
-        cursor.i32()?;
-        for _ in 0..3 {
-            let nodes = cursor.compact_count()?;
-            cursor.take(nodes.checked_mul(4).ok_or(AnswerError::Length)?)?;
-        }
-        cursor.skip_tags()?;
-        partitions.push((index, if error == 0 { leader } else { -1 }));
-    }
-    partitions.sort_unstable();
-    if partitions.iter().enumerate().any(|(at, (index, _))| usize::try_from(*index) != Ok(at)) {
-        return Err(AnswerError::Subject);
-    }
-    Ok(partitions.into_iter().map(|(_, leader)| leader).collect())
+fn refuse(api: &'static str, code: i16, message: Option<&Text>) -> Result<(), SessionError> {
+    let refused = || SessionError::Refused { api, code, message: message.map(|words| words.to_string()) };
+    if code == 0 { Ok(()) } else { Err(refused()) }
 }

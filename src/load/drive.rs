@@ -78,7 +78,7 @@ pub(super) fn run(connections: Vec<Connection>, mut phase: Phase<'_>) -> Result<
         let cpu = phase.cpus.get(at).copied();
         let sender = sender.clone();
         let body = move || {
-            let pinned = cpu.map_or(Ok(()), worker::pin);
+            let pinned = cpu.map_or(Ok(()), |cpu| worker::pin(&[cpu]));
             let finished = pinned.map(|()| Box::new(worker.run()));
             let _ = sender.send(Report::Finished(finished));
         };

@@ -32,6 +32,12 @@ pub mod tally;
 
 pub mod report;
 pub mod table;
+pub mod hlog;
+pub mod gate;
 
+pub mod compare;
+pub mod peer;
+
+pub mod environment;
 pub mod process;
 pub mod clock;

@@ -3,6 +3,7 @@
 use std::{
     fs, io,
     net::{IpAddr, SocketAddr},
+    os::unix::fs::MetadataExt,
     path::PathBuf,
 };
 
@@ -76,6 +77,21 @@ impl Process {
         let raw = fs::read(self.path("cmdline")).ok()?;
         let words: Vec<_> = raw.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
         Some(words.join(" ").trim().to_owned())
+    }
+
+    /// The version of the program: of corelog, if it is the one that runs this; of Kafka by its server's jar.
+    pub fn version(&self, is_corelog: bool) -> Option<String> {
+        if is_corelog {
+            let theirs = fs::metadata(self.path("exe")).ok()?;
+            let ours = fs::metadata("/proc/self/exe").ok()?;
+            let same = (theirs.dev(), theirs.ino()) == (ours.dev(), ours.ino());
+            return same.then(|| env!("CARGO_PKG_VERSION").to_owned());
+        }
+        let open = fs::read_dir(self.path("fd")).ok()?;
+        open.filter_map(Result::ok).filter_map(|file| fs::read_link(file.path()).ok()).find_map(|link| {
+            let name = link.file_name()?.to_str()?.strip_prefix("kafka-server-")?;
+            name.strip_suffix(".jar").filter(|version| version.starts_with(|c: char| c.is_ascii_digit())).map(str::to_owned)
+        })
     }
 
     fn path(&self, file: &str) -> PathBuf {

@@ -14,6 +14,7 @@ use crate::client::{produce::Acks, session::name_of};
 use super::{
     clock::SECOND_NS,
     drive::Second,
+    environment::{Host, Identity},
     plan::{FetchPlan, Mode, Plan},
     process,
     run::Outcome,
@@ -60,11 +61,11 @@ pub struct RunReport {
     /// Of an open loop: how much of the schedule was kept.
     pub schedule: Option<ScheduleKept>,
     /// From the intended send time to the answer.
-    pub latency: Latency,
+    pub latency: Durations,
     /// From the actual send to the answer.
-    pub service: Latency,
+    pub service: Durations,
     /// From the intended send time to the arrival at a consumer.
-    pub end_to_end: Latency,
+    pub end_to_end: Durations,
     /// Requests answered with an error, by Kafka's name.
     pub errors: BTreeMap<String, u64>,
     /// Requests without any answer.
@@ -77,6 +78,10 @@ pub struct RunReport {
     pub verification: Option<Findings>,
     /// Verification did not read everything.
     pub verification_incomplete: bool,
+    /// Who the broker is, and what its acknowledgements mean.
+    pub identity: Identity,
+    /// The host of the client.
+    pub host: Host,
     /// The broker's process, if it is on this host.
     pub broker: Option<Broker>,
     /// Busy share and CPU seconds of each client thread.
@@ -159,7 +164,7 @@ impl ScheduleKept {
 
 /// A distribution of latencies, in nanoseconds.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Latency {
+pub struct Durations {
     /// Samples.
     pub count: u64,
     /// Mean.
@@ -170,7 +175,7 @@ pub struct Latency {
     pub histogram: String,
 }
 
-impl Latency {
+impl Durations {
     fn new(histogram: &Histogram<u64>, shown: bool) -> Self {
         let mut quantiles_ns = BTreeMap::new();
         if !histogram.is_empty() && shown {
@@ -275,7 +280,7 @@ pub struct SecondReport {
     pub broker_cpu_s: Option<f64>,
     pub broker_written_bytes: Option<u64>,
     pub broker_resident_bytes: Option<u64>,
-    /// The second's latencies as [`Latency::histogram`].
+    /// The second's latencies as [`Durations::histogram`].
     pub histogram: String,
 }
 
@@ -301,9 +306,9 @@ impl RunReport {
             produced: Rates::new(&total.produced, outcome.measured_s),
             fetched: Rates::new(&total.fetched, outcome.measured_s),
             schedule,
-            latency: Latency::new(&total.latency, shown),
-            service: Latency::new(&total.service, shown),
-            end_to_end: Latency::new(&total.end_to_end, shown),
+            latency: Durations::new(&total.latency, shown),
+            service: Durations::new(&total.service, shown),
+            end_to_end: Durations::new(&total.end_to_end, shown),
             errors: total.errors.iter().map(|(code, count)| (format!("{} ({code})", name_of(*code)), *count)).collect(),
             unanswered: outcome.unanswered,
             failures: outcome.failures.iter().map(ToString::to_string).collect(),
@@ -311,6 +316,8 @@ impl RunReport {
             verification: outcome.findings,
             verification_incomplete: outcome.incomplete,
             limit: limit(schedule, busiest, broker.as_ref().and_then(|broker| broker.busy)),
+            identity: outcome.identity.clone(),
+            host: Host::capture(),
             broker,
             client: outcome.threads.iter().map(|thread| Client { busy: thread.busy, cpu_s: thread.cpu_s }).collect(),
             seconds: seconds(&outcome.seconds),
@@ -450,8 +457,8 @@ mod tests {
     fn a_rate_that_was_not_reached_has_no_percentiles() {
         let mut histogram = super::super::tally::histogram();
         histogram.record(5_000_000).unwrap();
-        assert_eq!(Latency::new(&histogram, false).ms("p99"), None);
-        let shown = Latency::new(&histogram, true);
+        assert_eq!(Durations::new(&histogram, false).ms("p99"), None);
+        let shown = Durations::new(&histogram, true);
         assert!((shown.ms("p99").unwrap() - 5.0).abs() < 0.01);
         assert_eq!(shown.histogram().unwrap(), histogram);
         assert!(!ScheduleKept { offered_per_s: 1000.0, achieved_per_s: 989.0, unsent: 0 }.is_reached());

@@ -12,6 +12,7 @@ use super::{
     clock::{self, SECOND_NS, now_ns},
     consumer::AtEnd,
     drive::{self, Driven, Phase, Second},
+    environment::Identity,
     lane::{Lane, LaneError},
     plan::{Mode, Plan, PlanError},
     process::{Process, Usage},
@@ -55,6 +56,8 @@ pub struct BrokerPart {
 /// What came of a run.
 #[derive(Clone, Debug)]
 pub struct Outcome {
+    /// Who the broker is.
+    pub identity: Identity,
     /// When it started, in milliseconds since 1970.
     pub started_ms: i64,
     /// Everything counted within the window.
@@ -95,7 +98,8 @@ pub fn run(plan: &Plan, interrupt: &AtomicBool, progress: &mut dyn FnMut(Progres
     let (mut session, peer) = setup::open(&plan.bootstrap)?;
     let topic = setup::topic(&mut session, plan, run)?;
     let broker = Process::listening_on(peer);
-    let outcome = Run { plan, run, topic: &topic, broker, interrupt }.carry_out(progress);
+    let identity = Identity::of(&mut session, &topic.name, plan.acks, broker.as_ref());
+    let outcome = Run { plan, run, topic: &topic, broker, identity, interrupt }.carry_out(progress);
     if topic.ours {
         progress(Progress::Doing("deleting the topic"));
         delete(&mut session, plan, &topic)?;
@@ -125,6 +129,7 @@ struct Run<'a> {
     run: u32,
     topic: &'a Topic,
     broker: Option<Process>,
+    identity: Identity,
     interrupt: &'a AtomicBool,
 }
 
@@ -280,6 +285,7 @@ impl Run<'_> {
     ) -> Result<Outcome, RunError> {
         let measured_s = driven.measured_ns as f64 / SECOND_NS as f64;
         let mut outcome = Outcome {
+            identity: self.identity.clone(),
             started_ms,
             seconds: driven.seconds,
             measured_s,

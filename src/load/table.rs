@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::report::{Latency, QUANTILES, Rates, RunReport, SecondReport};
+use super::report::{Durations, QUANTILES, Rates, RunReport, SecondReport};
 
 /// The table of one run.
 pub fn table(report: &RunReport) -> String {
@@ -17,6 +17,7 @@ fn write_table(out: &mut String, report: &RunReport) -> std::fmt::Result {
     if report.partial {
         writeln!(out, "PARTIAL: ended after {:.1} of {:.1} s", report.measured_s, load.duration_ms as f64 / 1e3)?;
     }
+    writeln!(out, "broker    {} at {}, {}", report.identity.product, load.bootstrap, report.identity.durability.words())?;
     if load.producers > 0 {
         writeln!(
             out,
@@ -73,7 +74,7 @@ fn rates(out: &mut String, name: &str, rates: &Rates) -> std::fmt::Result {
     )
 }
 
-fn latency(out: &mut String, name: &str, latency: &Latency) -> std::fmt::Result {
+fn latency(out: &mut String, name: &str, latency: &Durations) -> std::fmt::Result {
     if latency.quantiles_ns.is_empty() {
         return Ok(());
     }
@@ -98,7 +99,7 @@ fn milliseconds(ms: f64) -> String {
 
 fn cost(out: &mut String, report: &RunReport) -> std::fmt::Result {
     if let Some(broker) = &report.broker {
-        write!(out, "broker    pid {} on cores {}", broker.pid, broker.cores)?;
+        write!(out, "process   pid {} on cores {}", broker.pid, broker.cores)?;
         if let Some((busy, cpu_s)) = broker.busy.zip(broker.cpu_s) {
             write!(out, ", {:.0} % busy ({cpu_s:.2} CPU s)", busy * 100.0)?;
         }

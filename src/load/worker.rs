@@ -335,15 +335,17 @@ impl Worker {
     }
 }
 
-/// Pins the calling thread to `cpu`.
+/// Keeps the calling thread on `cpus`.
 ///
 /// # Errors
 /// If there is no such core, or it may not be used.
-pub(super) fn pin(cpu: usize) -> io::Result<()> {
+pub(super) fn pin(cpus: &[usize]) -> io::Result<()> {
     let mut set = rustix::thread::CpuSet::new();
-    if cpu >= rustix::thread::CpuSet::MAX_CPU {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("there is no core {cpu}")));
+    for cpu in cpus {
+        if *cpu >= rustix::thread::CpuSet::MAX_CPU {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("there is no core {cpu}")));
+        }
+        set.set(*cpu);
     }
-    set.set(cpu);
     rustix::thread::sched_setaffinity(None, &set).map_err(Into::into)
 }

@@ -1,0 +1,159 @@
+//! Brokers that a comparison starts and stops: this program's own, and peers run by a script.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::client::session::Session;
+
+use super::{
+    clock::{self, SECOND_NS},
+    process,
+    setup::RunError,
+    worker,
+};
+
+/// Longest that a broker may take to answer after its start: a JVM on one busy core, with jars to fetch, takes a while.
+const START_NS: u64 = 180 * SECOND_NS;
+/// Longest that it may take to stop before it is killed.
+const STOP_NS: u64 = 20 * SECOND_NS;
+/// The script that runs Apache Kafka, so that a binary alone can compare.
+const KAFKA: &str = include_str!("../../perf/peers/kafka.sh");
+
+/// How to start a broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// This program, with `--override`s.
+    Corelog(Vec<String>),
+    /// Apache Kafka by the built-in script.
+    Kafka,
+    /// A script that is called as `SCRIPT run PORT DIR`.
+    Script(PathBuf),
+}
+
+/// A broker that was started, and is stopped when this is dropped; its data goes with it.
+#[derive(Debug)]
+pub struct Started {
+    child: Child,
+    directory: PathBuf,
+    /// `host:port` of it.
+    pub address: String,
+}
+
+impl Started {
+    /// Starts a broker on the cores `cpus` (empty: any) with its data under `directory`, and waits until it answers.
+    ///
+    /// # Errors
+    /// If it cannot be started, ends, or does not answer in time.
+    pub fn start(kind: &Kind, name: &str, port: u16, directory: &Path, cpus: &str) -> Result<Self, RunError> {
+        let directory = directory.join(format!("{name}-{port}"));
+        std::fs::create_dir_all(&directory).map_err(RunError::host("make a folder for a broker"))?;
+        let mut command = command(kind, port, &directory)?;
+        let log = std::fs::File::create(directory.join("output")).map_err(RunError::host("make a broker's log"))?;
+        let errors = log.try_clone().map_err(RunError::host("make a broker's log"))?;
+        command.stdin(Stdio::null()).stdout(log).stderr(errors);
+        let child = spawn_on(command, cpus)?;
+        let mut started = Self { child, directory, address: format!("127.0.0.1:{port}") };
+        started.wait_until_it_answers(name)?;
+        Ok(started)
+    }
+
+    fn wait_until_it_answers(&mut self, name: &str) -> Result<(), RunError> {
+        let until = clock::now_ns() + START_NS;
+        loop {
+            if let Some(status) = self.child.try_wait().map_err(RunError::host("watch a broker"))? {
+                return Err(RunError::Broker(format!("{name} ended at once with {status}: {}", self.last_words())));
+            }
+            let answers = Session::open(&self.address, "corelog-bench", Duration::from_secs(2));
+            if answers.and_then(|mut session| session.describe(None)).is_ok_and(|cluster| !cluster.brokers.is_empty()) {
+                return Ok(());
+            }
+            if clock::now_ns() > until {
+                return Err(RunError::Broker(format!("{name} does not answer after 3 minutes: {}", self.last_words())));
+            }
+            clock::pause(100_000_000);
+        }
+    }
+
+    /// The end of what the broker wrote.
+    fn last_words(&self) -> String {
+        let read = |file: &str| std::fs::read_to_string(self.directory.join(file)).unwrap_or_default();
+        let text = [read("output"), read("log")].concat();
+        let lines: Vec<&str> = text.lines().rev().take(3).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join(" / ")
+    }
+
+    fn stop(&mut self) -> io::Result<()> {
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
+            && self.child.try_wait()?.is_none()
+        {
+            kill_process(pid, Signal::TERM)?;
+        }
+        let until = clock::now_ns() + STOP_NS;
+        while self.child.try_wait()?.is_none() {
+            if clock::now_ns() > until {
+                self.child.kill()?;
+            }
+            clock::pause(20_000_000);
+        }
+        std::fs::remove_dir_all(&self.directory)
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // There is nobody to tell; what is left is a folder under the one that was named for it.
+        let _ = self.stop();
+    }
+}
+
+fn command(kind: &Kind, port: u16, directory: &Path) -> Result<Command, RunError> {
+    match kind {
+        Kind::Corelog(overrides) => {
+            let program = std::env::current_exe().map_err(RunError::host("find this program"))?;
+            let mut command = Command::new(program);
+            command.arg("start");
+            command.args(["--override", &format!("listeners=PLAINTEXT://127.0.0.1:{port}")]);
+            command.args(["--override", &format!("log.dirs={}", directory.join("logs").display())]);
+            for pair in overrides {
+                command.args(["--override", pair]);
+            }
+            Ok(command)
+        }
+        Kind::Kafka => {
+            let script = directory.join("kafka.sh");
+            std::fs::write(&script, KAFKA).map_err(RunError::host("write Kafka's script"))?;
+            let mut command = Command::new("bash");
+            command.arg(script).arg("run").arg(port.to_string()).arg(directory);
+            Ok(command)
+        }
+        Kind::Script(script) => {
+            let mut command = Command::new(script);
+            command.arg("run").arg(port.to_string()).arg(directory);
+            Ok(command)
+        }
+    }
+}
+
+/// Starts `command` from a thread that runs on `cpus`: children inherit its cores.
+fn spawn_on(mut command: Command, cpus: &str) -> Result<Child, RunError> {
+    let cpus = if cpus.is_empty() {
+        Vec::new()
+    } else {
+        process::parse_cores(cpus).ok_or_else(|| RunError::Broker(format!("{cpus:?} is no list of cores")))?
+    };
+    let spawn = move || {
+        if !cpus.is_empty() {
+            worker::pin(&cpus)?;
+        }
+        command.spawn()
+    };
+    let thread = std::thread::Builder::new().name("spawn".to_owned()).spawn(spawn);
+    let spawned = thread.map_err(RunError::host("start a thread"))?.join();
+    spawned.unwrap_or_else(|_| Err(io::Error::other("the thread failed"))).map_err(RunError::host("start a broker"))
+}
