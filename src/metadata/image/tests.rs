@@ -205,7 +205,7 @@ proptest! {
         let image = builder.image();
         let mut copy = ClusterImage::default();
         // Through bytes, as a snapshot file would.
-        let records: Vec<_> = image.records().map(|record| MetadataRecord::decode(record.encode().into()).unwrap()).collect();
+        let records: Vec<_> = image.records().map(|record| MetadataRecord::decode(record.encode().unwrap()).unwrap()).collect();
         copy.apply_snapshot(Offset::ZERO, &records).unwrap();
         copy.end_offset = image.end_offset;
         copy.epoch = image.epoch;

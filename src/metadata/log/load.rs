@@ -28,6 +28,7 @@ use crate::{
         image::ImageBuilder,
         records::{Content, ControlRecord, LogBatch},
     },
+    protocol::wire::WireError,
     types::{NodeId, Offset, Uuid},
 };
 
@@ -45,6 +46,8 @@ pub enum LogError {
     OtherVoters { path: PathBuf, voters: Vec<i32> },
     #[error("metadata log: a record of {bytes} bytes does not fit into a batch")]
     RecordTooLarge { bytes: usize },
+    #[error("metadata log: a record cannot be written: {0}")]
+    Encode(#[from] WireError),
     #[error("metadata log: offset or epoch would pass its largest value")]
     Exhausted,
     #[error("metadata log: an earlier write failed; nothing more is written to it")]

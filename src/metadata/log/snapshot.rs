@@ -140,14 +140,14 @@ impl BatchWriter {
     fn control(&mut self, records: &[ControlRecord]) -> io::Result<()> {
         let mut batch = BatchBuilder::new().at(self.next_offset, self.epoch).control();
         for record in records {
-            let (key, value) = record.encode();
+            let (key, value) = record.encode().map_err(io::Error::other)?;
             batch.push(self.now_ms, Some(&key), Some(&value), &[]);
         }
         self.put(&batch)
     }
 
     fn data(&mut self, record: &MetadataRecord) -> io::Result<()> {
-        let value = record.encode();
+        let value = record.encode().map_err(io::Error::other)?;
         if !self.batch.is_empty() && self.batch.len() + value.len() > BATCH_BYTES {
             self.flush()?;
         }

@@ -11,6 +11,8 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
+
 use super::{
     SnapshotId, SnapshotWriter, epochs,
     load::{self, LogError, Segment, remove_if_there, remove_segment},
@@ -204,7 +206,7 @@ impl MetadataLog {
         let version = if dynamic && self.end_offset > Offset::ZERO { 1 } else { 0 };
         let voter = Voter { voter_id: node.get(), voter_directory_id: if version == 1 { self.settings.directory_id } else { Uuid::ZERO } };
         let change = LeaderChangeMessage { version, leader_id: node.get(), voters: vec![voter.clone()], granting_voters: vec![voter] };
-        let (key, value) = ControlRecord::LeaderChange(change).encode();
+        let (key, value) = ControlRecord::LeaderChange(change).encode()?;
         let mut batch = BatchBuilder::new().at(self.end_offset, LeaderEpoch(epoch)).control();
         batch.push(now_ms, Some(&key), Some(&value), &[]);
         self.stage_batch(&batch, Vec::new(), now_ms)
@@ -221,9 +223,9 @@ impl MetadataLog {
         let mut groups = grouped(records)?;
         if groups.len() > 1 {
             let begin = BeginTransactionRecord { name: Some(Text::from_static("Large result")) };
-            groups[0].insert(0, encoded(MetadataRecord::BeginTransaction(begin)));
+            groups[0].insert(0, encoded(MetadataRecord::BeginTransaction(begin))?);
             let last = groups.len() - 1;
-            groups[last].push(encoded(MetadataRecord::EndTransaction(EndTransactionRecord {})));
+            groups[last].push(encoded(MetadataRecord::EndTransaction(EndTransactionRecord {}))?);
         }
         let mut staged = Vec::with_capacity(groups.len());
         for group in groups {
@@ -343,10 +345,10 @@ impl MetadataLog {
 }
 
 /// A record and its bytes.
-type Encoded = (Vec<u8>, MetadataRecord);
+type Encoded = (Bytes, MetadataRecord);
 
-fn encoded(record: MetadataRecord) -> Encoded {
-    (record.encode(), record)
+fn encoded(record: MetadataRecord) -> Result<Encoded, LogError> {
+    Ok((record.encode()?, record))
 }
 
 /// Splits records into runs that fit into a batch each.
@@ -356,7 +358,7 @@ fn grouped(records: Vec<MetadataRecord>) -> Result<Vec<Vec<Encoded>>, LogError> 
     let mut groups = vec![Vec::new()];
     let mut used = 0;
     for record in records {
-        let (value, record) = encoded(record);
+        let (value, record) = encoded(record)?;
         let bytes = value.len() + RECORD_OVERHEAD_BYTES_MAX;
         if bytes > room {
             return Err(LogError::RecordTooLarge { bytes });

@@ -14,7 +14,7 @@ use crate::{
         image::{ImageBuilder, METADATA_VERSION},
         records::*,
     },
-    types::{NodeId, Offset, Uuid},
+    types::{NodeId, Offset, Text, Uuid},
 };
 
 const KAFKAS_LOG: &[u8] = include_bytes!("../testdata/kafka-4.3.log");
@@ -141,16 +141,17 @@ fn a_large_result_is_a_transaction() {
     let dir = tempfile::tempdir().unwrap();
     let (mut log, mut builder) = open(dir.path());
     begin(&mut log, &mut builder);
-    let value = "x".repeat(3 * 1024 * 1024);
-    let big = |key: u8| {
+    // The longest value that a string can be, so often that it takes three batches.
+    let value = Text::from("x".repeat(i16::MAX as usize));
+    let big = |key: usize| {
         MetadataRecord::Config(ConfigRecord {
             resource_type: 4,
             resource_name: "".into(),
             name: format!("key{key}").into(),
-            value: Some(value.clone().into()),
+            value: Some(value.clone()),
         })
     };
-    let staged = log.stage((0..5).map(big).collect(), 0).unwrap();
+    let staged = log.stage((0..600).map(big).collect(), 0).unwrap();
     assert_eq!(staged.len(), 3);
     for batch in &staged[..2] {
         builder.apply(batch.position, &batch.records).unwrap();
@@ -160,8 +161,8 @@ fn a_large_result_is_a_transaction() {
     assert_eq!(builder.image().configs.len(), 1);
     log.flush().unwrap();
     assert_eq!(open(dir.path()).1.image(), builder.image());
-    let too_large = MetadataRecord::Config(ConfigRecord { value: Some("x".repeat(9 * 1024 * 1024).into()), ..Default::default() });
-    assert!(matches!(log.stage(vec![config(1), too_large], 0), Err(LogError::RecordTooLarge { .. })));
+    let too_large = MetadataRecord::Config(ConfigRecord { value: Some("x".repeat(40_000).into()), ..Default::default() });
+    assert!(matches!(log.stage(vec![config(1), too_large], 0), Err(LogError::Encode(_))));
     assert_eq!(log.end_offset(), log.high_watermark(), "nothing was staged");
 }
 

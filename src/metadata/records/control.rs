@@ -2,98 +2,98 @@
 //!
 //! Key: int16 version 0, int16 type. Value: a flexible message whose first field is its version (ControlRecordType.java).
 
-use bytes::{BufMut, Bytes};
+use bytes::{Bytes, BytesMut};
 
-use super::{
-    FrameError,
-    table::{Field, Input, table},
+use super::FrameError;
+use crate::{
+    protocol::{
+        Message, message,
+        wire::{Reader, WireError, Writer},
+    },
+    types::{Text, Uuid},
 };
-use crate::types::{Text, Uuid};
 
-table! {
+message! {
     /// A leader begins its epoch. Type 2; version 1 names directories (KIP-853).
-    LeaderChangeMessage {
+    pub struct LeaderChangeMessage: key 2, versions 0..=1, flexible 0 {
         /// Version of this message.
-        version: i16 = 0, since 0;
+        version: i16,
         /// The leader.
-        leader_id: i32 = 0, since 0;
+        leader_id: i32,
         /// All voters.
-        voters: Vec<Voter> = Vec::new(), since 0;
+        voters: Vec<Voter>,
         /// Those that voted for it.
-        granting_voters: Vec<Voter> = Vec::new(), since 0;
+        granting_voters: Vec<Voter>,
     }
 
     /// A voter of an election.
-    Voter {
+    pub struct Voter {
         /// `node.id`.
-        voter_id: i32 = 0, since 0;
+        voter_id: i32,
         /// `directory.id` of its metadata.
-        voter_directory_id: Uuid = Uuid::ZERO, since 1;
+        voter_directory_id: Uuid { since 1 },
     }
 
     /// The first record of a snapshot. Type 3.
-    SnapshotHeaderRecord {
+    pub struct SnapshotHeaderRecord: key 3, versions 0..=0, flexible 0 {
         /// Version of this message.
-        version: i16 = 0, since 0;
+        version: i16,
         /// Append time of the last record in the snapshot, in milliseconds since 1970.
-        last_contained_log_timestamp: i64 = 0, since 0;
+        last_contained_log_timestamp: i64,
     }
 
     /// The last record of a snapshot. Type 4.
-    SnapshotFooterRecord {
+    pub struct SnapshotFooterRecord: key 4, versions 0..=0, flexible 0 {
         /// Version of this message.
-        version: i16 = 0, since 0;
+        version: i16,
     }
 
     /// The version of the quorum's own protocol. Type 5.
-    KRaftVersionRecord {
+    pub struct KRaftVersionRecord: key 5, versions 0..=0, flexible 0 {
         /// Version of this message.
-        version: i16 = 0, since 0;
+        version: i16,
         /// 1 if the log names the voters.
-        k_raft_version: i16 = 0, since 0;
+        k_raft_version: i16,
     }
 
     /// The voters (KIP-853). Type 6.
-    VotersRecord {
+    pub struct VotersRecord: key 6, versions 0..=0, flexible 0 {
         /// Version of this message.
-        version: i16 = 0, since 0;
+        version: i16,
         /// All voters.
-        voters: Vec<QuorumVoter> = Vec::new(), since 0;
+        voters: Vec<QuorumVoter>,
     }
 
     /// A voter, as the log names it.
-    QuorumVoter {
+    pub struct QuorumVoter {
         /// `node.id`.
-        voter_id: i32 = 0, since 0;
+        voter_id: i32,
         /// `directory.id` of its metadata.
-        voter_directory_id: Uuid = Uuid::ZERO, since 0;
+        voter_directory_id: Uuid,
         /// Where it is reached.
-        endpoints: Vec<VoterEndpoint> = Vec::new(), since 0;
+        endpoints: Vec<VoterEndpoint>,
         /// Versions of the quorum's protocol that it understands.
-        k_raft_version_feature: KRaftVersionFeature = KRaftVersionFeature::default(), since 0;
+        k_raft_version_feature: KRaftVersionFeature,
     }
 
     /// An address of a voter.
-    VoterEndpoint {
+    pub struct VoterEndpoint {
         /// Name of the listener.
-        name: Text = Text::default(), since 0;
+        name: Text,
         /// Host name or address.
-        host: Text = Text::default(), since 0;
+        host: Text,
         /// TCP port.
-        port: u16 = 0, since 0;
+        port: u16,
     }
 
     /// Versions of the quorum's protocol.
-    KRaftVersionFeature {
+    pub struct KRaftVersionFeature {
         /// Lowest.
-        min_supported_version: i16 = 0, since 0;
+        min_supported_version: i16,
         /// Highest.
-        max_supported_version: i16 = 0, since 0;
+        max_supported_version: i16,
     }
 }
-
-/// Highest version that is known of each type.
-const LEADER_CHANGE_VERSION_MAX: i16 = 1;
 
 /// A control record of the metadata log.
 #[derive(Clone, Debug, PartialEq)]
@@ -117,33 +117,20 @@ impl ControlRecord {
     }
 
     /// Key and value of the record.
-    pub fn encode(&self) -> ([u8; 4], Vec<u8>) {
-        let mut value = Vec::new();
-        let record_type: i16 = match self {
-            ControlRecord::LeaderChange(record) => {
-                record.write(&mut value, record.version);
-                2
-            }
-            ControlRecord::SnapshotHeader(record) => {
-                record.write(&mut value, 0);
-                3
-            }
-            ControlRecord::SnapshotFooter(record) => {
-                record.write(&mut value, 0);
-                4
-            }
-            ControlRecord::KRaftVersion(record) => {
-                record.write(&mut value, 0);
-                5
-            }
-            ControlRecord::KRaftVoters(record) => {
-                record.write(&mut value, 0);
-                6
-            }
+    ///
+    /// # Errors
+    /// A text or list is longer than the format can say.
+    pub fn encode(&self) -> Result<([u8; 4], Bytes), WireError> {
+        let mut writer = Writer::new(BytesMut::new());
+        let record_type = match self {
+            ControlRecord::LeaderChange(record) => put(&mut writer, record, record.version)?,
+            ControlRecord::SnapshotHeader(record) => put(&mut writer, record, record.version)?,
+            ControlRecord::SnapshotFooter(record) => put(&mut writer, record, record.version)?,
+            ControlRecord::KRaftVersion(record) => put(&mut writer, record, record.version)?,
+            ControlRecord::KRaftVoters(record) => put(&mut writer, record, record.version)?,
         };
-        let mut key = [0; 4];
-        (&mut key[2..]).put_i16(record_type);
-        (key, value)
+        let [high, low] = record_type.to_be_bytes();
+        Ok(([0, 0, high, low], writer.finish().0.freeze()))
     }
 
     /// Reads a record of a control batch.
@@ -152,25 +139,33 @@ impl ControlRecord {
     /// It is none that belongs into a metadata log.
     pub fn decode(key: Option<&[u8]>, value: Option<&[u8]>) -> Result<Self, FrameError> {
         let (Some(&[_, _, high, low]), Some(value)) = (key, value) else { return Err(FrameError::Control) };
-        let mut input = Input { bytes: Bytes::copy_from_slice(value) };
         let version = match value {
             [high, low, ..] => i16::from_be_bytes([*high, *low]),
-            _ => return Err(FrameError::Short),
+            _ => return Err(FrameError::Control),
         };
-        let record_type = i16::from_be_bytes([high, low]);
-        let version_max = if record_type == 2 { LEADER_CHANGE_VERSION_MAX } else { 0 };
-        if !(0..=version_max).contains(&version) {
-            return Err(FrameError::RecordVersion { record_type: record_type as u32, version: version as u32 });
-        }
+        let record_type = u32::from(u16::from_be_bytes([high, low]));
+        let mut reader = Reader::new(Bytes::copy_from_slice(value));
         let record = match record_type {
-            2 => ControlRecord::LeaderChange(Field::read(&mut input, version)?),
-            3 => ControlRecord::SnapshotHeader(Field::read(&mut input, version)?),
-            4 => ControlRecord::SnapshotFooter(Field::read(&mut input, version)?),
-            5 => ControlRecord::KRaftVersion(Field::read(&mut input, version)?),
-            6 => ControlRecord::KRaftVoters(Field::read(&mut input, version)?),
-            other => return Err(FrameError::RecordType(other as u32)),
+            2 => Message::decode(&mut reader, version).map(ControlRecord::LeaderChange),
+            3 => Message::decode(&mut reader, version).map(ControlRecord::SnapshotHeader),
+            4 => Message::decode(&mut reader, version).map(ControlRecord::SnapshotFooter),
+            5 => Message::decode(&mut reader, version).map(ControlRecord::KRaftVersion),
+            6 => Message::decode(&mut reader, version).map(ControlRecord::KRaftVoters),
+            other => return Err(FrameError::RecordType(other)),
         };
-        input.finish()?;
+        let record = match record {
+            Err(WireError::UnsupportedVersion(_)) => {
+                return Err(FrameError::RecordVersion { record_type, version: u32::from(version.cast_unsigned()) });
+            }
+            other => other?,
+        };
+        reader.expect_end()?;
         Ok(record)
     }
+}
+
+/// Writes the value of a control record; gives its type.
+fn put<M: Message>(writer: &mut Writer, record: &M, version: i16) -> Result<i16, WireError> {
+    record.encode(writer, version)?;
+    Ok(M::API_KEY)
 }

@@ -1,23 +1,16 @@
 //! What can be wrong with the bytes of a metadata record.
 
+use crate::{protocol::wire::WireError, record::BatchError};
+
 /// Why bytes are no metadata record. Always fatal: the log was not written by anything that is known here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
-    /// A field reaches past the end.
-    #[error("a field is cut off")]
-    Short,
-    /// Bytes are left over.
-    #[error("{0} bytes are left over")]
-    Trailing(usize),
-    /// A length or number is not valid.
-    #[error("a number is malformed")]
-    Number,
-    /// A text is not UTF-8.
-    #[error("a text is not UTF-8")]
-    Text,
-    /// Null where the field cannot be.
-    #[error("a field is null that cannot be")]
-    Null,
+    /// The message in the frame is malformed.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// A data record without a value.
+    #[error("a record has no value")]
+    NoValue,
     /// The frame around the record has another version.
     #[error("frame version {0} is not known")]
     FrameVersion(u32),
@@ -36,6 +29,6 @@ pub enum FrameError {
     #[error("a control record is malformed")]
     Control,
     /// The batch around the records cannot be read.
-    #[error("the batch cannot be read")]
-    Batch,
+    #[error(transparent)]
+    Batch(#[from] BatchError),
 }

@@ -4,7 +4,6 @@
 //! types apart (`frame.rs`).
 
 mod error;
-mod table;
 mod cluster;
 mod topic;
 mod security;

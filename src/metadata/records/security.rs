@@ -4,101 +4,103 @@
 
 use bytes::Bytes;
 
-use super::table::table;
-use crate::types::{Text, Uuid};
+use crate::{
+    protocol::message,
+    types::{Text, Uuid},
+};
 
-table! {
+message! {
     /// Sets an access control entry. Type 18.
-    AccessControlEntryRecord {
+    pub struct AccessControlEntryRecord: key 18, versions 0..=0, flexible 0 {
         /// Random id.
-        id: Uuid = Uuid::ZERO, since 0;
+        id: Uuid,
         /// ResourceType.java.
-        resource_type: i8 = 0, since 0;
+        resource_type: i8,
         /// Name, prefix or `*`.
-        resource_name: Text = Text::default(), since 0;
+        resource_name: Text,
         /// PatternType.java.
-        pattern_type: i8 = 0, since 0;
+        pattern_type: i8,
         /// Whom it is about.
-        principal: Text = Text::default(), since 0;
+        principal: Text,
         /// From where.
-        host: Text = Text::default(), since 0;
+        host: Text,
         /// AclOperation.java.
-        operation: i8 = 0, since 0;
+        operation: i8,
         /// AclPermissionType.java.
-        permission_type: i8 = 0, since 0;
+        permission_type: i8,
     }
 
     /// Removes an access control entry. Type 19.
-    RemoveAccessControlEntryRecord {
+    pub struct RemoveAccessControlEntryRecord: key 19, versions 0..=0, flexible 0 {
         /// Its id.
-        id: Uuid = Uuid::ZERO, since 0;
+        id: Uuid,
     }
 
     /// Sets a SCRAM credential. Type 11.
-    UserScramCredentialRecord {
+    pub struct UserScramCredentialRecord: key 11, versions 0..=0, flexible 0 {
         /// The user.
-        name: Text = Text::default(), since 0;
+        name: Text,
         /// 1 SCRAM-SHA-256, 2 SCRAM-SHA-512.
-        mechanism: i8 = 0, since 0;
+        mechanism: i8,
         /// Random salt.
-        salt: Bytes = Bytes::new(), since 0;
+        salt: Bytes,
         /// Checks the client.
-        stored_key: Bytes = Bytes::new(), since 0;
+        stored_key: Bytes,
         /// Proves the server.
-        server_key: Bytes = Bytes::new(), since 0;
+        server_key: Bytes,
         /// Rounds of the hash.
-        iterations: i32 = 0, since 0;
+        iterations: i32,
     }
 
     /// Removes a SCRAM credential. Type 22.
-    RemoveUserScramCredentialRecord {
+    pub struct RemoveUserScramCredentialRecord: key 22, versions 0..=0, flexible 0 {
         /// The user.
-        name: Text = Text::default(), since 0;
+        name: Text,
         /// 1 SCRAM-SHA-256, 2 SCRAM-SHA-512.
-        mechanism: i8 = 0, since 0;
+        mechanism: i8,
     }
 
     /// Makes or renews a delegation token. Type 10.
-    DelegationTokenRecord {
+    pub struct DelegationTokenRecord: key 10, versions 0..=0, flexible 0 {
         /// Whom it stands for.
-        owner: Text = Text::default(), since 0;
+        owner: Text,
         /// Who asked for it.
-        requester: Text = Text::default(), since 0;
+        requester: Text,
         /// Who may renew it.
-        renewers: Vec<Text> = Vec::new(), since 0;
+        renewers: Vec<Text>,
         /// Milliseconds since 1970.
-        issue_timestamp: i64 = 0, since 0;
+        issue_timestamp: i64,
         /// Milliseconds since 1970.
-        max_timestamp: i64 = 0, since 0;
+        max_timestamp: i64,
         /// Milliseconds since 1970.
-        expiration_timestamp: i64 = 0, since 0;
+        expiration_timestamp: i64,
         /// Its id.
-        token_id: Text = Text::default(), since 0;
+        token_id: Text,
     }
 
     /// Removes a delegation token. Type 26.
-    RemoveDelegationTokenRecord {
+    pub struct RemoveDelegationTokenRecord: key 26, versions 0..=0, flexible 0 {
         /// Its id.
-        token_id: Text = Text::default(), since 0;
+        token_id: Text,
     }
 
     /// Sets or removes one quota of an entity. Type 14.
-    ClientQuotaRecord {
+    pub struct ClientQuotaRecord: key 14, versions 0..=0, flexible 0 {
         /// Whom it is about.
-        entity: Vec<EntityData> = Vec::new(), since 0;
+        entity: Vec<EntityData>,
         /// Which quota.
-        key: Text = Text::default(), since 0;
+        key: Text,
         /// Its value.
-        value: f64 = 0.0, since 0;
+        value: f64,
         /// True if it is removed.
-        remove: bool = false, since 0;
+        remove: bool,
     }
 
     /// One part of whom a quota is about.
-    EntityData {
+    pub struct EntityData {
         /// user, client-id or ip.
-        entity_type: Text = Text::default(), since 0;
+        entity_type: Text,
         /// Name; null for the default.
-        entity_name: Option<Text> = None, since 0;
+        entity_name: Option<Text>,
     }
 }
