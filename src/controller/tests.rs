@@ -533,6 +533,49 @@ fn after_the_shutdown_nobody_is_answered() {
     });
 }
 
+/// What Kafka's own tool reads in a file of the metadata log; `None` without Java or Kafka's jars.
+fn dumped(path: &Path) -> Option<String> {
+    let home = std::env::var_os("KAFKA_HOME").map(std::path::PathBuf::from);
+    let home = home.or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".cache/kafka-4.3.0")))?;
+    if !home.join("libs/kafka-tools-4.3.0.jar").exists() {
+        return None;
+    }
+    let mut java = std::process::Command::new("java");
+    java.args(["-Xmx256M", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"]).arg(home.join("libs/*"));
+    java.args(["org.apache.kafka.tools.DumpLogSegments", "--cluster-metadata-decoder", "--files"]).arg(path);
+    let output = java.output().ok()?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn kafkas_own_tool_reads_the_log_and_a_snapshot() {
+    control_thread(async {
+        let root = tempfile::tempdir().unwrap();
+        let config = config(root.path(), 1, &["metadata.log.max.record.bytes.between.snapshots=1024"]);
+        let node = Node::run(&config).await;
+        for index in 0..8 {
+            node.create(with_config(topic(&format!("t{index}"), 2, 1), "retention.ms", Some("1000"))).await;
+        }
+        node.stop_in_order().await;
+        let folder = root.path().join("d0/__cluster_metadata-0");
+        let files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let of_kind = |kind: &str| files.iter().filter(|path| path.extension().is_some_and(|extension| extension == kind)).max().unwrap();
+        let Some(snapshot) = dumped(of_kind("checkpoint")) else {
+            println!("skipped: java or the jars of Kafka 4.3.0 are missing");
+            return;
+        };
+        for part in ["SnapshotHeader", "SnapshotFooter", "\"name\":\"metadata.version\",\"featureLevel\":30", "\"name\":\"t0\"", "PARTITION_RECORD"] {
+            assert!(snapshot.contains(part), "{part} is not in {snapshot}");
+        }
+        let log = dumped(of_kind("log")).unwrap();
+        for part in ["isvalid: true", "\"inControlledShutdown\":1", "\"leader\":-1", "\"fenced\":1"] {
+            assert!(log.contains(part), "{part} is not in {log}");
+        }
+        assert!(!log.contains("isvalid: false") && !snapshot.contains("isvalid: false"));
+    });
+}
+
 #[test]
 fn snapshots_are_taken_while_requests_go_on() {
     control_thread(async {

@@ -21,17 +21,22 @@ pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
 /// # Errors
 /// Any step failed; the old file is then untouched.
 pub(crate) fn write_atomic(path: &Path, content: &[u8]) -> io::Result<()> {
+    write_whole(path, content)?;
+    path.parent().map_or(Ok(()), sync_dir)
+}
+
+/// As [`write_atomic`], but a power loss soon after may bring the old file back whole. One flush less.
+///
+/// # Errors
+/// Any step failed; the old file is then untouched.
+pub(crate) fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".tmp");
     let temporary = Path::new(&temporary);
     let mut file = File::create(temporary)?;
     file.write_all(content)?;
     file.sync_all()?;
-    fs::rename(temporary, path)?;
-    match path.parent() {
-        Some(parent) => sync_dir(parent),
-        None => Ok(()),
-    }
+    fs::rename(temporary, path)
 }
 
 /// Reads a file that may be absent, refusing one over `bytes_max` so that a wrong file cannot fill the memory.

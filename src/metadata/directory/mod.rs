@@ -9,6 +9,6 @@ mod meta_properties;
 mod clean_shutdown;
 mod open;
 
-pub(crate) use files::{read_text, sync_dir, write_atomic};
+pub(crate) use files::{read_text, sync_dir, write_whole};
 pub use meta_properties::MetaProperties;
 pub use open::{DirectoryError, Identity, LogDir, LogDirs};

@@ -5,7 +5,7 @@
 use std::{fmt::Write, io, path::Path};
 
 use crate::{
-    metadata::directory::{read_text, write_atomic},
+    metadata::directory::{read_text, write_whole},
     types::Offset,
 };
 
@@ -56,14 +56,14 @@ pub(super) fn started(mut starts: Vec<EpochStart>, log_start: Offset, epoch: i32
     starts
 }
 
-/// Writes the file; it is on the device when this returns.
+/// Writes the file. A power loss may bring the old one back: Kafka completes it from the log, and so does corelog.
 pub(super) fn write(dir: &Path, starts: &[EpochStart]) -> io::Result<()> {
     let mut text = format!("0\n{}\n", starts.len());
     for (epoch, start) in starts {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{epoch} {start}");
     }
-    write_atomic(&dir.join(FILE_NAME), text.as_bytes())
+    write_whole(&dir.join(FILE_NAME), text.as_bytes())
 }
 
 #[cfg(test)]

@@ -24,12 +24,12 @@ use super::{
 };
 use crate::{
     metadata::{
-        directory::{sync_dir, write_atomic},
+        directory::sync_dir,
         image::ImageBuilder,
         records::{Content, ControlRecord, LogBatch},
     },
     protocol::wire::WireError,
-    types::{NodeId, Offset, Uuid},
+    types::{NodeId, Offset},
 };
 
 /// Why the metadata log cannot be read or written. Printed to the operator.
@@ -126,7 +126,6 @@ fn check_voters(folder: &Path, node: NodeId, voters: Vec<i32>) -> Result<(), Log
 
 fn create(folder: &Path) -> io::Result<()> {
     fs::create_dir(folder)?;
-    write_atomic(&folder.join("partition.metadata"), format!("version: 0\ntopic_id: {}", Uuid::ONE).as_bytes())?;
     folder.parent().map_or(Ok(()), sync_dir)
 }
 

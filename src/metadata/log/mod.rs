@@ -5,7 +5,7 @@
 //!  <log dir>/__cluster_metadata-0/
 //!      00000000000000000000.log                 record batches back to back; the raft epoch is the leader epoch
 //!      00000000000000004711-0000000003.checkpoint   a snapshot: the image up to offset 4711 (exclusive), epoch 3
-//!      quorum-state, leader-epoch-checkpoint, partition.metadata
+//!      quorum-state, leader-epoch-checkpoint
 //! ```
 //!
 //! One writer on the control thread, ordinary files. *Staged* batches have offsets but are only in memory; after

@@ -7,7 +7,7 @@ use std::{io, path::Path};
 use serde_json::{Value, json};
 
 use crate::{
-    metadata::directory::{read_text, write_atomic},
+    metadata::directory::{read_text, write_whole},
     types::{NodeId, Uuid},
 };
 
@@ -43,7 +43,9 @@ pub(super) fn read(dir: &Path) -> io::Result<QuorumState> {
     })
 }
 
-/// Writes the file for a quorum whose only voter, and so leader, is `node`. It is on the device when this returns.
+/// Writes the file for a quorum whose only voter, and so leader, is `node`.
+///
+/// A power loss may bring the old file back, but not together with a record of the new epoch: the log then names it.
 ///
 /// `dynamic` is true if the log names its voters (kraft.version 1).
 pub(super) fn write(dir: &Path, node: NodeId, leader_epoch: i32, dynamic: bool) -> io::Result<()> {
@@ -55,7 +57,7 @@ pub(super) fn write(dir: &Path, node: NodeId, leader_epoch: i32, dynamic: bool) 
         json!({"clusterId": "", "leaderId": node, "leaderEpoch": leader_epoch, "votedId": -1, "appliedOffset": 0,
             "currentVoters": [{"voterId": node}], "data_version": 0})
     };
-    write_atomic(&dir.join(FILE_NAME), state.to_string().as_bytes())
+    write_whole(&dir.join(FILE_NAME), state.to_string().as_bytes())
 }
 
 #[cfg(test)]

@@ -97,6 +97,7 @@ fn write_file(path: &Path, image: &ClusterImage, control: &[ControlRecord], now_
 }
 
 /// Writes what a new cluster starts with as Kafka's format tool does: a snapshot of epoch 0 outside the metadata folder.
+/// After a power loss the file is there whole, or not at all; it is read only while the log is empty.
 pub(super) fn write_bootstrap(path: &Path, records: &[MetadataRecord], now_ms: i64) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".tmp");
@@ -110,8 +111,7 @@ pub(super) fn write_bootstrap(path: &Path, records: &[MetadataRecord], now_ms: i
     batches.flush()?;
     batches.control(&[ControlRecord::SnapshotFooter(SnapshotFooterRecord { version: 0 })])?;
     batches.finish()?;
-    fs::rename(&temporary, path)?;
-    path.parent().map_or(Ok(()), sync_dir)
+    fs::rename(&temporary, path)
 }
 
 /// Batches of a snapshot file: offsets from 0 on, one timestamp.

@@ -180,7 +180,7 @@ impl MetadataLog {
         snapshot::read_bootstrap(&path).map(Some)
     }
 
-    /// Writes `bootstrap.checkpoint`, as Kafka's format tool does. It is on the device when this returns.
+    /// Writes `bootstrap.checkpoint`, as Kafka's format tool does.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -189,8 +189,7 @@ impl MetadataLog {
         snapshot::write_bootstrap(&path, records, now_ms).map_err(LogError::io(&path))
     }
 
-    /// Becomes leader of a new raft epoch: every start has its own. The epoch is on the device when this returns; the
-    /// LeaderChange record that opens it is staged.
+    /// Becomes leader of a new raft epoch: every start has its own. The LeaderChange record that opens it is staged.
     ///
     /// # Errors
     /// The epoch cannot be written down.
