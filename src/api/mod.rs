@@ -3,3 +3,32 @@
 //! Runs on the shard of the connection. A handler may wait for partitions and for the controller, never for a disk.
 
 pub mod exchange;
+
+mod dispatch;
+mod request;
+
+mod fetch;
+mod fetch_session;
+mod produce;
+
+mod api_versions;
+mod metadata;
+mod list_offsets;
+mod offset_for_leader_epoch;
+mod init_producer_id;
+mod create_topics;
+mod delete_topics;
+mod create_partitions;
+mod delete_records;
+mod describe_configs;
+mod alter_configs;
+mod incremental_alter_configs;
+mod list_config_resources;
+mod describe_cluster;
+mod describe_topic_partitions;
+mod describe_log_dirs;
+mod describe_producers;
+
+mod view;
+
+pub use dispatch::Api;

@@ -1,0 +1,239 @@
+//! Produce (key 0): batches of many partitions in, one answer when all of them are as safe as `acks` asks.
+//!
+//! Stage one ([`start`]) runs without waiting: decode, resolve, split by owner, hand over. From then on the connection
+//! may read its next request, and order is kept because every partition's inbox keeps it. Stage two is the sink: the
+//! last partition's result encodes the answer.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
+
+use bytes::Bytes;
+
+use super::{
+    Api,
+    exchange::{Disposition, ResponseSlot},
+    request::{Request, ResponseHead},
+};
+use crate::{
+    metadata::ClusterImage,
+    partition::{Acks, Append, AppendSink, Appended, Refusal},
+    protocol::messages::produce::{
+        BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceData, TopicProduceResponse,
+    },
+    types::{ErrorCode, PartitionId, ShardId, is_internal_topic},
+};
+
+/// First version that names topics by id only.
+const VERSION_TOPIC_ID: i16 = 13;
+
+/// Hands every batch of the request to its partition. The slot is filled later.
+pub(super) fn start(api: &Rc<Api>, request: &Request, slot: ResponseSlot) -> Disposition {
+    let body: ProduceRequest = match request.decode() {
+        Ok(body) => body,
+        Err(error) => return Disposition::Close(format!("malformed produce request: {error}")),
+    };
+    let acks = match body.acks {
+        0 => Ok(Acks::None),
+        1 => Ok(Acks::Leader),
+        -1 => Ok(Acks::All),
+        other => Err(Refusal::because(
+            ErrorCode::InvalidRequiredAcks,
+            format!("acks is {other}; it must be 0, 1 or -1 (all)"),
+        )),
+    };
+    let image = api.shard.image();
+    let answer = PendingProduce::new(&body, request, acks.as_ref().ok().copied(), slot);
+    let mut elsewhere: Vec<Batches> = Vec::new();
+    let mut congested = false;
+    let mut index = 0;
+    for topic in body.topic_data {
+        let topic_id = resolve(&image, &topic, request, body.transactional_id.is_some(), &acks);
+        for partition in topic.partition_data {
+            let place = index;
+            index += 1;
+            let placed = topic_id.clone().and_then(|topic_id| {
+                let id = PartitionId { topic_id, partition: partition.index };
+                let records = partition.records.filter(|records| !records.is_empty()).ok_or_else(no_records)?;
+                Ok((api.shard.owner_in(&image, id).ok_or_else(|| Refusal::of(ErrorCode::UnknownTopicOrPartition))?, id, records))
+            });
+            let (owner, id, records) = match placed {
+                Ok(placed) => placed,
+                Err(refusal) => {
+                    answer.appended(place, Err(refusal));
+                    continue;
+                }
+            };
+            if owner == api.shard.id() {
+                let sink = Rc::<PendingProduce>::clone(&answer);
+                let acks = answer.acks;
+                api.shard.append(id, Append { records, produce_version: request.version(), acks, sink, index: place });
+            } else {
+                congested |= api.shard.router().congested(owner);
+                Batches::of(&mut elsewhere, owner).push(id, records, place);
+            }
+        }
+    }
+    for Batches { owner, batches, indexes } in elsewhere {
+        let sink: Rc<dyn AppendSink> = Rc::<PendingProduce>::clone(&answer);
+        api.shard.router().produce(owner, answer.acks, request.version(), batches, (sink, indexes));
+    }
+    answer.all_named();
+    // A shard that does not keep up holds back the clients that feed it.
+    if congested { Disposition::Serial } else { Disposition::Continue }
+}
+
+/// The id of the topic that a part of the request means, or why nothing can be written there.
+fn resolve(
+    image: &ClusterImage,
+    topic: &TopicProduceData,
+    request: &Request,
+    transactional: bool,
+    acks: &Result<Acks, Refusal>,
+) -> Result<crate::types::Uuid, Refusal> {
+    acks.clone()?;
+    if transactional {
+        return Err(Refusal::because(ErrorCode::InvalidTxnState, "transactions are not supported by this broker yet"));
+    }
+    let found = if request.version() >= VERSION_TOPIC_ID {
+        image.topic(topic.topic_id).ok_or(ErrorCode::UnknownTopicId)
+    } else {
+        image.topic_by_name(&topic.name).ok_or(ErrorCode::UnknownTopicOrPartition)
+    };
+    let found = found.map_err(Refusal::of)?;
+    if is_internal_topic(&found.name) {
+        return Err(Refusal::because(ErrorCode::InvalidTopicException, format!("{} is an internal topic", found.name)));
+    }
+    Ok(found.id)
+}
+
+fn no_records() -> Refusal {
+    Refusal::because(ErrorCode::InvalidRecord, "a produce request must hold exactly one record batch for each partition")
+}
+
+/// The batches of one request that belong to one other shard.
+struct Batches {
+    owner: ShardId,
+    batches: Vec<(PartitionId, Bytes)>,
+    indexes: Vec<u32>,
+}
+
+impl Batches {
+    fn of(all: &mut Vec<Batches>, owner: ShardId) -> &mut Batches {
+        let at = all.iter().position(|batches| batches.owner == owner).unwrap_or_else(|| {
+            all.push(Batches { owner, batches: Vec::new(), indexes: Vec::new() });
+            all.len() - 1
+        });
+        &mut all[at]
+    }
+
+    fn push(&mut self, id: PartitionId, records: Bytes, index: u32) {
+        self.batches.push((id, records));
+        self.indexes.push(index);
+    }
+}
+
+/// The answer of a produce request while its partitions work.
+struct PendingProduce {
+    acks: Acks,
+    /// The shape of the answer, without results.
+    response: RefCell<ProduceResponse>,
+    /// One for each partition, in the order of the request.
+    results: RefCell<Vec<Option<Result<Appended, Refusal>>>>,
+    /// Results still missing, plus one until all partitions are named.
+    missing: Cell<usize>,
+    head: ResponseHead,
+    slot: RefCell<Option<ResponseSlot>>,
+}
+
+impl PendingProduce {
+    fn new(body: &ProduceRequest, request: &Request, acks: Option<Acks>, slot: ResponseSlot) -> Rc<Self> {
+        let responses: Vec<TopicProduceResponse> = body
+            .topic_data
+            .iter()
+            .map(|topic| TopicProduceResponse {
+                name: topic.name.clone(),
+                topic_id: topic.topic_id,
+                partition_responses: topic
+                    .partition_data
+                    .iter()
+                    .map(|partition| PartitionProduceResponse { index: partition.index, ..PartitionProduceResponse::default() })
+                    .collect(),
+            })
+            .collect();
+        let results: usize = responses.iter().map(|topic| topic.partition_responses.len()).sum();
+        Rc::new(Self {
+            // With bad acks every partition is refused, and the client hears of it.
+            acks: acks.unwrap_or(Acks::Leader),
+            response: RefCell::new(ProduceResponse { responses, ..ProduceResponse::default() }),
+            results: RefCell::new((0..results).map(|_| None).collect()),
+            missing: Cell::new(results + 1),
+            head: request.response_head(),
+            slot: RefCell::new(Some(slot)),
+        })
+    }
+
+    fn all_named(&self) {
+        self.one_less();
+    }
+
+    fn one_less(&self) {
+        let missing = self.missing.get() - 1;
+        self.missing.set(missing);
+        if missing > 0 {
+            return;
+        }
+        let Some(slot) = self.slot.take() else { return };
+        let results = self.results.take();
+        let failed = results.iter().flatten().find_map(|result| result.as_ref().err());
+        match (self.acks, failed) {
+            (Acks::None, None) => slot.skip(),
+            // Without an answer, a closed connection is the only way to tell (KafkaApis.handleProduceRequest).
+            (Acks::None, Some(refusal)) => slot.close(format!("a produce request with acks=0 failed: {refusal}")),
+            _ => {
+                let mut response = self.response.take();
+                let places = response.responses.iter_mut().flat_map(|topic| &mut topic.partition_responses);
+                for (place, result) in places.zip(results) {
+                    fill(place, result.unwrap_or_else(|| Err(Refusal::of(ErrorCode::UnknownServerError))));
+                }
+                self.head.fill(slot, &response);
+            }
+        }
+    }
+}
+
+impl AppendSink for PendingProduce {
+    fn appended(&self, index: u32, result: Result<Appended, Refusal>) {
+        if let Some(place) = self.results.borrow_mut().get_mut(index as usize) {
+            *place = Some(result);
+        }
+        self.one_less();
+    }
+}
+
+fn fill(place: &mut PartitionProduceResponse, result: Result<Appended, Refusal>) {
+    match result {
+        Ok(appended) => {
+            place.error_code = ErrorCode::None.code();
+            place.base_offset = appended.base_offset.get();
+            place.log_append_time_ms = appended.log_append_time_ms.unwrap_or(-1);
+            place.log_start_offset = appended.log_start.get();
+        }
+        Err(refusal) => {
+            place.error_code = refusal.code.code();
+            place.base_offset = -1;
+            place.log_append_time_ms = -1;
+            place.log_start_offset = refusal.log_start.map_or(-1, crate::types::Offset::get);
+            place.error_message = refusal.message.map(Into::into);
+            place.record_errors = refusal
+                .record_errors
+                .into_iter()
+                .map(|(batch_index, message)| BatchIndexAndErrorMessage {
+                    batch_index,
+                    batch_index_error_message: message.map(Into::into),
+                })
+                .collect();
+        }
+    }
+}
