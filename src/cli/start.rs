@@ -8,5 +8,5 @@ pub(super) fn run(configuration: &Configuration) -> Result<(), Failure> {
     for notice in notices {
         tracing::info!("{} {}", notice.key, notice.text);
     }
-    Err(Failure::Failed(format!("node {} is configured, but this build has no broker in it yet", config.node_id)))
+    crate::broker::run(config).map_err(|error| Failure::Failed(error.to_string()))
 }

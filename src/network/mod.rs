@@ -13,5 +13,8 @@ mod receive;
 mod registry;
 mod respond;
 
+#[cfg(test)]
+mod tests;
+
 pub use acceptor::{Acceptor, ConnectionCounts, Door};
 pub use registry::{NetworkLimits, Registry};
