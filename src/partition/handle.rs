@@ -134,8 +134,15 @@ impl PartitionHandle {
         }
     }
 
-    /// The largest epoch up to `epoch` that the log knows, and where it ends (OffsetForLeaderEpoch).
+    /// The largest epoch up to `epoch` that the log knows, and where it ends (OffsetForLeaderEpoch). The leader's own epoch
+    /// is known also before it has a record. -1 asks for none.
     pub fn end_of_epoch(&self, epoch: i32) -> Option<(i32, Offset)> {
+        if epoch == -1 {
+            return None;
+        }
+        if epoch == self.marks().leader_epoch().get() {
+            return Some((epoch, self.marks().log_end()));
+        }
         let end = self.shared.epochs.borrow().end_offset_for(LeaderEpoch(epoch), self.marks().log_end());
         end.map(|(epoch, end)| (epoch.get(), end))
     }
