@@ -32,6 +32,11 @@ impl ResponseFrame {
         Self { slices }
     }
 
+    /// Its length in bytes, prefix included.
+    pub fn bytes(&self) -> usize {
+        self.slices.iter().map(|slice| slice.len()).sum()
+    }
+
     /// The parts in order.
     pub fn into_slices(self) -> Vec<Slice> {
         self.slices

@@ -3,8 +3,9 @@
 //! One acceptor for all listeners, on shard 0: the kernel's hashing would leave cores idle when connections are few.
 
 use std::{
+    cell::{Cell, RefCell},
     collections::HashMap,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     rc::Rc,
     sync::{
         Arc,
@@ -13,9 +14,12 @@ use std::{
     time::Duration,
 };
 
+use futures_lite::future;
+
 use crate::runtime::{
-    link,
+    clock, link,
     net::{Accepted, Listener},
+    notify::Notify,
     task, timer,
 };
 
@@ -94,32 +98,95 @@ pub struct Acceptor {
 }
 
 impl Acceptor {
-    /// Accepts on all listeners until the process ends.
-    pub fn start(self, listeners: Vec<Listener>) {
-        let this = Rc::new(Shared { acceptor: self, per_ip: std::cell::RefCell::default() });
+    /// Accepts on all listeners, until it is told to stop or the shard ends.
+    pub fn start(self, listeners: Vec<Listener>) -> Accepting {
+        let shared =
+            Shared { acceptor: self, per_ip: RefCell::default(), refused: Refused::default(), stopped: Cell::new(false), stop: Notify::new() };
+        let this = Rc::new(shared);
+        let accepting = Accepting { shared: Rc::clone(&this), listeners: Rc::new(Cell::new(listeners.len())) };
         for (index, listener) in listeners.into_iter().enumerate() {
             let this = Rc::clone(&this);
+            let open = Rc::clone(&accepting.listeners);
             task::spawn("acceptor", async move {
-                loop {
-                    match listener.accept().await {
-                        Ok(accepted) => this.place(accepted, index),
-                        Err(error) => {
-                            tracing::warn!(%error, "cannot accept a connection; raise the limit of open files if it is that");
-                            timer::sleep(ACCEPT_PAUSE).await;
-                        }
-                    }
-                }
+                this.accept(listener, index).await;
+                open.set(open.get() - 1);
             });
+        }
+        accepting
+    }
+}
+
+/// The listeners that are being served. Dropping it changes nothing.
+#[derive(Debug)]
+pub struct Accepting {
+    shared: Rc<Shared>,
+    listeners: Rc<Cell<usize>>,
+}
+
+impl Accepting {
+    /// Closes the listeners: clients are refused from when this returns. Connections that are open stay.
+    pub async fn stop(&self) {
+        self.shared.stopped.set(true);
+        while self.listeners.get() > 0 {
+            self.shared.stop.notify();
+            task::yield_now().await;
+        }
+    }
+
+    /// Connections refused so far because of a limit.
+    pub fn refused(&self) -> u64 {
+        self.shared.refused.count.get()
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    acceptor: Acceptor,
+    per_ip: RefCell<HashMap<IpAddr, usize>>,
+    refused: Refused,
+    stopped: Cell<bool>,
+    stop: Notify,
+}
+
+/// Counts refusals and writes about them once a second at most: a flood of clients must not become a flood of lines.
+#[derive(Debug, Default)]
+struct Refused {
+    count: Cell<u64>,
+    told: Cell<u64>,
+    told_ns: Cell<u64>,
+}
+
+impl Refused {
+    fn because(&self, peer: SocketAddr, reason: std::fmt::Arguments<'_>) {
+        self.count.set(self.count.get() + 1);
+        let now_ns = clock::monotonic_ns();
+        if self.told_ns.get() == 0 || now_ns.saturating_sub(self.told_ns.get()) > 1_000_000_000 {
+            let others = self.count.get() - self.told.get() - 1;
+            tracing::warn!(%peer, others, "connection refused: {reason}");
+            self.told.set(self.count.get());
+            self.told_ns.set(now_ns.max(1));
         }
     }
 }
 
-struct Shared {
-    acceptor: Acceptor,
-    per_ip: std::cell::RefCell<HashMap<IpAddr, usize>>,
-}
-
 impl Shared {
+    async fn accept(&self, listener: Listener, index: usize) {
+        while !self.stopped.get() {
+            let stopped = async {
+                self.stop.notified().await;
+                None
+            };
+            match future::or(async { Some(listener.accept().await) }, stopped).await {
+                None => {}
+                Some(Ok(accepted)) => self.place(accepted, index),
+                Some(Err(error)) => {
+                    tracing::warn!(%error, "cannot accept a connection; raise the limit of open files if it is that");
+                    timer::timeout(ACCEPT_PAUSE, self.stop.notified()).await;
+                }
+            }
+        }
+    }
+
     fn place(&self, accepted: Accepted, listener: usize) {
         let Acceptor { doors, counts, connections_max, connections_per_ip_max } = &self.acceptor;
         let mut per_ip = self.per_ip.borrow_mut();
@@ -133,12 +200,12 @@ impl Shared {
         }
         let peer = accepted.peer();
         if counts.total() >= *connections_max {
-            tracing::warn!(%peer, "connection refused: max.connections = {connections_max} are open");
+            self.refused.because(peer, format_args!("max.connections = {connections_max} are open"));
             return;
         }
         let of_peer = per_ip.entry(peer.ip()).or_insert(0);
         if *of_peer >= *connections_per_ip_max {
-            tracing::warn!(%peer, "connection refused: max.connections.per.ip = {connections_per_ip_max} are open from there");
+            self.refused.because(peer, format_args!("max.connections.per.ip = {connections_per_ip_max} are open from there"));
             return;
         }
         *of_peer += 1;
@@ -148,7 +215,7 @@ impl Shared {
             Some(Door::Here(admit)) => admit(accepted, listener),
             Some(Door::There(link)) => {
                 if link.try_send((accepted, listener)).is_err() {
-                    tracing::warn!(%peer, shard, "connection refused: the shard does not keep up");
+                    self.refused.because(peer, format_args!("shard {shard} does not keep up"));
                     counts.ended(shard, peer.ip());
                 }
             }

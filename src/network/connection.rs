@@ -4,13 +4,20 @@
 //! One receive takes all that the socket holds, and all frames in it are handled before the next. The socket is not read
 //! while too much of this connection, or of the whole shard, is in work: that is the back-pressure a client feels.
 
-use std::{cell::Cell, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    future::poll_fn,
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+    task::{Poll, Waker},
+};
 
 use bytes::Bytes;
 
 use super::{
-    receive::{BufferPool, Receiving},
-    registry::Registry,
+    receive::Receiving,
+    registry::{Entry, Registry},
     respond::{Pending, send_answers},
 };
 use crate::{
@@ -20,6 +27,8 @@ use crate::{
 
 /// Bytes that a quiet connection waits with.
 const WAITING_BYTES: usize = 2 << 10;
+/// While so many bytes of answers are not taken by the client, its next request waits.
+const UNSENT_BYTES_MAX: usize = 16 << 20;
 
 /// What the registry watches of a connection.
 #[derive(Debug)]
@@ -28,159 +37,262 @@ pub(super) struct Vitals {
     pub(super) pending: Rc<Pending>,
     /// When bytes last came, on the monotonic clock.
     pub(super) last_received_ns: Cell<u64>,
-    /// When the first byte of the frame under way came; 0 if none is.
+    /// Since when the rest of a frame is waited for; 0 if none is, or if it is we who do not read.
     pub(super) frame_since_ns: Cell<u64>,
+    /// The reader waits with a buffer in its hands.
+    reader: RefCell<Option<Waker>>,
+    /// It is to put the buffer down.
+    rest: Cell<bool>,
+}
+
+impl Vitals {
+    /// Asks a reader that has waited for long to wait without a large buffer.
+    pub(super) fn rest(&self) {
+        if let Some(reader) = self.reader.take() {
+            self.rest.set(true);
+            reader.wake();
+        }
+    }
+
+    /// Ends both tasks; what is not sent by now never is.
+    pub(super) fn close(&self) {
+        self.pending.end();
+        self.stream.shutdown();
+    }
+}
+
+/// Closes the connection when either of its tasks ends, even by a panic.
+struct Closing(Rc<Vitals>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// Why a connection ends before its client wants it to.
+#[derive(Debug, thiserror::Error)]
+enum End {
+    #[error("cannot receive: {0}")]
+    Broken(#[from] io::Error),
+    /// What came was no request.
+    #[error("{0}")]
+    Malformed(String),
 }
 
 /// Serves one connection to its end.
 pub(super) async fn serve<H: Handler>(registry: Rc<Registry>, handler: Rc<H>, stream: Stream, listener: usize) {
-    let context = ConnectionContext { peer: stream.peer(), listener, requests: Cell::new(0) };
-    let pending = Rc::new(Pending::default());
+    let peer = stream.peer();
+    let pending = Pending::new(registry.admission());
     let vitals = Rc::new(Vitals {
-        stream: stream.clone(),
-        pending: Rc::clone(&pending),
+        stream,
+        pending,
         last_received_ns: Cell::new(clock::monotonic_ns()),
         frame_since_ns: Cell::new(0),
+        reader: RefCell::default(),
+        rest: Cell::new(false),
     });
     let entry = registry.enter(&vitals);
     let writer = {
-        let (pending, stream, registry) = (Rc::clone(&pending), stream.clone(), Rc::clone(&registry));
+        let (closing, registry) = (Closing(Rc::clone(&vitals)), Rc::clone(&registry));
         task::spawn("answers", async move {
-            let freed = |bytes| registry.freed(bytes);
-            let reason = send_answers(Rc::clone(&pending), stream.clone(), freed).await;
-            pending.end();
-            stream.shutdown();
-            reason
+            let Vitals { pending, stream, .. } = &*closing.0;
+            send_answers(pending, stream, registry.counters()).await
         })
     };
+    let closing = Closing(Rc::clone(&vitals));
     let mut reader = Reader {
         receiving: Receiving::new(registry.pool(), registry.limits().frame_bytes_max),
         frames: Vec::new(),
-        registry: Rc::clone(&registry),
+        permit_bytes: 0,
+        more: false,
+        lively: false,
+        context: Rc::new(ConnectionContext { peer, listener, requests: Cell::new(0) }),
+        entry,
         handler,
-        context: Rc::new(context),
         vitals,
-        held_bytes: 0,
     };
     let read = reader.run().await;
     // What was asked before is still answered, unless the client is gone.
     reader.drain().await;
-    pending.end();
+    reader.vitals.pending.end();
     let wrote = writer.await;
-    registry.freed(pending.request_bytes());
-    let peer = stream.peer();
     match (read, wrote) {
-        (Err(reason), _) | (Ok(()), Ok(Some(reason))) => tracing::info!(%peer, reason, "connection closed"),
+        (Err(End::Malformed(reason)), _) => {
+            registry.counters().malformed();
+            tracing::info!(%peer, reason, "connection closed");
+        }
+        (_, Ok(Some(reason))) => tracing::info!(%peer, reason, "connection closed"),
+        (Err(error), _) => tracing::debug!(%peer, %error, "connection closed"),
         _ => tracing::debug!(%peer, requests = reader.context.requests.get(), "connection ended"),
     }
-    drop((entry, reader));
+    drop((closing, reader));
 }
 
 struct Reader<H: Handler> {
     receiving: Receiving,
     frames: Vec<Bytes>,
-    registry: Rc<Registry>,
+    /// Memory taken for the large frame under way.
+    permit_bytes: usize,
+    /// The last receive got all there was room for: there is more.
+    more: bool,
+    /// The last bytes were many: it is worth waiting with a buffer in hand.
+    lively: bool,
+    entry: Entry,
     handler: Rc<H>,
     context: Rc<ConnectionContext>,
     vitals: Rc<Vitals>,
-    /// Bytes of the receive buffer that the registry knows of: a frame takes its share of the memory before it is whole.
-    held_bytes: usize,
 }
 
 impl<H: Handler> Drop for Reader<H> {
     fn drop(&mut self) {
-        self.registry.freed(self.held_bytes);
+        self.give_permit();
     }
 }
 
 impl<H: Handler> Reader<H> {
+    fn registry(&self) -> &Registry {
+        self.entry.registry()
+    }
+
     /// Reads until the client is done (`Ok`) or must go (`Err`: why).
-    async fn run(&mut self) -> Result<(), String> {
+    async fn run(&mut self) -> Result<(), End> {
         loop {
             self.wait_for_room().await;
-            if self.vitals.pending.is_ended() || self.registry.is_stopping() {
+            if self.vitals.pending.is_ended() || self.registry().is_stopping() {
                 return Ok(());
             }
-            if self.receive().await? == 0 {
+            let bytes = self.receive().await?;
+            if bytes == 0 {
                 return Ok(());
             }
+            self.registry().counters().received(bytes);
+            self.vitals.last_received_ns.set(clock::monotonic_ns());
             let mut frames = std::mem::take(&mut self.frames);
-            self.receiving.frames(&mut frames).map_err(|error| error.to_string())?;
-            self.registry.taken(self.receiving.held_bytes());
-            self.registry.freed(std::mem::replace(&mut self.held_bytes, self.receiving.held_bytes()));
-            let now_ns = clock::monotonic_ns().max(1);
-            self.vitals.last_received_ns.set(now_ns);
-            if !self.receiving.is_inside_frame() {
+            let cut = self.receiving.frames(&mut frames);
+            if !frames.is_empty() {
                 self.vitals.frame_since_ns.set(0);
-            } else if !frames.is_empty() || self.vitals.frame_since_ns.get() == 0 {
-                self.vitals.frame_since_ns.set(now_ns);
+                self.registry().counters().requests(frames.len());
+                self.context.requests.set(self.context.requests.get() + frames.len() as u64);
             }
             for frame in frames.drain(..) {
                 self.handle(frame).await?;
             }
             self.frames = frames;
+            cut.map_err(|error| End::Malformed(error.to_string()))?;
         }
     }
 
-    /// Receives something; 0 if the client is done.
-    async fn receive(&mut self) -> Result<usize, String> {
-        let stream = &self.vitals.stream;
-        let received = stream.try_read(self.receiving.space()).map_err(|error| format!("cannot receive: {error}"))?;
-        if let Some(bytes) = received {
-            self.receiving.received(bytes);
-            return Ok(bytes);
+    /// Receives something; 0 if the client is done, or nobody wants to hear it.
+    async fn receive(&mut self) -> Result<usize, End> {
+        if self.receiving.is_inside_frame() && self.vitals.frame_since_ns.get() == 0 {
+            self.vitals.frame_since_ns.set(clock::monotonic_ns().max(1));
         }
-        if self.receiving.is_inside_frame() {
-            let bytes = stream.read(self.receiving.space()).await.map_err(|error| format!("cannot receive: {error}"))?;
-            self.receiving.received(bytes);
-            return Ok(bytes);
+        if self.more
+            && let Some(bytes) = self.vitals.stream.try_read(self.receiving.space())?
+        {
+            return Ok(self.took(bytes));
+        }
+        if self.receiving.is_inside_frame() || self.lively {
+            if let Some(bytes) = self.receive_in_hand().await? {
+                return Ok(self.took(bytes));
+            }
+            self.lively = false;
         }
         // Nothing is there: wait without holding a large buffer, as thousands of connections may.
         self.receiving.rest();
         let mut waiting = [0; WAITING_BYTES];
-        let bytes = stream.read(&mut waiting).await.map_err(|error| format!("cannot receive: {error}"))?;
+        let mut bytes = self.vitals.stream.read(&mut waiting).await?;
         self.receiving.push(&waiting[..bytes]);
         if bytes == WAITING_BYTES
-            && let Ok(Some(more)) = stream.try_read(self.receiving.space())
+            && let Some(more) = self.vitals.stream.try_read(self.receiving.space())?
         {
-            self.receiving.received(more);
+            bytes += self.took(more);
         }
+        self.lively = bytes >= WAITING_BYTES;
         Ok(bytes)
     }
 
-    async fn handle(&mut self, frame: Bytes) -> Result<(), String> {
+    /// Waits for bytes with the buffer in hand; `None` if it is to be put down.
+    async fn receive_in_hand(&mut self) -> io::Result<Option<usize>> {
+        let vitals = &*self.vitals;
+        let space = self.receiving.space();
+        let received = poll_fn(|context| {
+            if let Poll::Ready(received) = vitals.stream.poll_read(context, space) {
+                return Poll::Ready(received.map(Some));
+            }
+            if vitals.rest.take() {
+                return Poll::Ready(Ok(None));
+            }
+            *vitals.reader.borrow_mut() = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+        vitals.reader.take();
+        vitals.rest.set(false);
+        received
+    }
+
+    fn took(&mut self, bytes: usize) -> usize {
+        self.more = bytes > 0 && bytes == self.receiving.space().len();
+        self.receiving.received(bytes);
+        bytes
+    }
+
+    async fn handle(&mut self, frame: Bytes) -> Result<(), End> {
+        // Counted by its place from here on.
+        self.give_permit();
         let pending = &self.vitals.pending;
-        self.registry.taken(frame.len());
         let sequence = pending.push(frame.len());
-        self.context.requests.set(self.context.requests.get() + 1);
         let outcomes: Rc<dyn Outcomes> = Rc::<Pending>::clone(pending);
-        match self.handler.handle(&self.context, frame, ResponseSlot::new(outcomes, sequence)) {
-            Disposition::Continue => {
+        let slot = ResponseSlot::new(outcomes, sequence);
+        let disposition = catch_unwind(AssertUnwindSafe(|| self.handler.handle(&self.context, frame, slot)));
+        match disposition {
+            Ok(Disposition::Continue) => {
                 while self.is_full() && !pending.is_ended() {
                     pending.progressed().await;
                 }
             }
-            Disposition::Serial => {
-                while !pending.has_ended(sequence) && !pending.is_ended() {
+            Ok(Disposition::Serial) => {
+                while !(pending.is_ended() || pending.has_ended(sequence) && pending.unsent_bytes() < UNSENT_BYTES_MAX) {
                     pending.progressed().await;
                 }
             }
-            Disposition::Close(reason) => return Err(reason),
+            Ok(Disposition::Close(reason)) => return Err(End::Malformed(reason)),
+            Err(panic) => {
+                return Err(End::Malformed(format!("a request made its handler panic ({}): a defect of corelog", task::panic_text(&*panic))));
+            }
         }
         Ok(())
     }
 
     fn is_full(&self) -> bool {
-        let limits = self.registry.limits();
-        self.vitals.pending.len() >= limits.inflight_max || self.vitals.pending.request_bytes() >= limits.inflight_bytes
+        let (limits, pending) = (self.registry().limits(), &self.vitals.pending);
+        pending.len() >= limits.inflight_max
+            || pending.request_bytes() >= limits.inflight_bytes
+            || pending.unsent_bytes() >= UNSENT_BYTES_MAX
     }
 
-    /// Waits until the connection and the shard may take more.
-    async fn wait_for_room(&self) {
+    /// Waits until the connection and the shard may take more. The client's deadlines do not run meanwhile.
+    async fn wait_for_room(&mut self) {
         while self.is_full() && !self.vitals.pending.is_ended() {
+            self.vitals.frame_since_ns.set(0);
             self.vitals.pending.progressed().await;
         }
-        self.registry.wait_for_room().await;
+        match self.receiving.large_frame() {
+            // Asked for once, for the whole frame.
+            Some(bytes) if self.permit_bytes == 0 => {
+                self.vitals.frame_since_ns.set(0);
+                self.registry().admission().reserve(bytes).await;
+                self.permit_bytes = bytes;
+            }
+            None if !self.receiving.is_inside_frame() => self.registry().admission().reserve(0).await,
+            _ => {}
+        }
+    }
+
+    fn give_permit(&mut self) {
+        self.registry().admission().give(std::mem::take(&mut self.permit_bytes));
     }
 
     /// Waits until every request that was taken is answered, or the client is gone.
@@ -189,9 +301,4 @@ impl<H: Handler> Reader<H> {
             self.vitals.pending.progressed().await;
         }
     }
-}
-
-/// The buffers of a shard, made once.
-pub(super) fn pool() -> BufferPool {
-    BufferPool::new()
 }

@@ -8,13 +8,16 @@
 //! Knows frames, limits and deadlines; knows nothing of what a request means.
 
 mod acceptor;
+mod registry;
 mod connection;
 mod receive;
-mod registry;
+mod admission;
 mod respond;
+mod counters;
 
 #[cfg(test)]
 mod tests;
 
-pub use acceptor::{Acceptor, ConnectionCounts, Door};
+pub use acceptor::{Accepting, Acceptor, ConnectionCounts, Door};
+pub use counters::{Counters, NetworkCounts};
 pub use registry::{NetworkLimits, Registry};

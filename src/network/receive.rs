@@ -1,20 +1,33 @@
-//! Bytes from a socket to whole frames, without copying a frame that arrives in one piece.
+//! Bytes from a socket to whole frames, without copying a large frame that arrives in one piece.
 //!
 //! Buffers are initialised once and go back to a pool when the last slice of them is gone, wherever that happens. A buffer
-//! grows as bytes arrive, never by what a client merely announces.
+//! grows as bytes arrive, never by what a client merely announces. Few bytes are copied out of their buffer, so that a
+//! small request that stays for long (a fetch that waits) does not keep a large buffer.
 
-use std::ops::Range;
+use std::{cell::RefCell, ops::Range, rc::Rc};
 
 use bytes::Bytes;
 
 /// Bytes of a length prefix.
 pub(super) const PREFIX_BYTES: usize = 4;
-/// A buffer for connections that send small requests.
-const SMALL_BYTES: usize = 64 << 10;
+/// The buffer that a connection begins with.
+const BUFFER_BYTES_MIN: usize = 16 << 10;
+/// The buffer of a connection whose small frames fill what it has.
+const BUFFER_BYTES_BUSY: usize = 128 << 10;
+/// A frame over this size needs a permit before its body is read, and a buffer of its own.
+const LARGE_BYTES: usize = 64 << 10;
+/// Frames of so many bytes together are copied out of the buffer.
+const COPIED_BYTES_MAX: usize = 16 << 10;
+/// Larger buffers are rounded up to a multiple of this, so that frames of about one size share them.
+const ROUNDED_BYTES: usize = 64 << 10;
 /// Buffers over this size are not pooled.
 const POOLED_BYTES_MAX: usize = 4 << 20;
-/// Buffers that the pool keeps at most.
-const POOLED_BUFFERS_MAX: usize = 64;
+/// Bytes that the pool keeps at most.
+const POOL_BYTES_MAX: usize = 32 << 20;
+/// Buffers on their way back to the pool.
+const RETURNING_MAX: usize = 64;
+/// Receives that need much less than the buffer before it gets smaller.
+const SHRINK_AFTER: u8 = 32;
 
 /// Why a stream of bytes is no stream of frames.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +42,7 @@ pub(super) enum FrameError {
     Tls,
 }
 
-/// Initialised memory that returns to its pool.
+/// Initialised memory that returns to its pool, from whichever shard lets go of it last.
 struct Pooled {
     bytes: Vec<u8>,
     pool: flume::Sender<Vec<u8>>,
@@ -44,7 +57,7 @@ impl AsRef<[u8]> for Pooled {
 impl Drop for Pooled {
     fn drop(&mut self) {
         if self.bytes.len() <= POOLED_BYTES_MAX {
-            // A full pool means that there is enough: then the memory is freed.
+            // If too many are on their way already, the memory is freed.
             drop(self.pool.try_send(std::mem::take(&mut self.bytes)));
         }
     }
@@ -53,25 +66,52 @@ impl Drop for Pooled {
 /// The receive buffers of one shard.
 #[derive(Clone, Debug)]
 pub(super) struct BufferPool {
+    kept: Rc<RefCell<Kept>>,
     give: flume::Sender<Vec<u8>>,
     take: flume::Receiver<Vec<u8>>,
 }
 
+#[derive(Debug, Default)]
+struct Kept {
+    buffers: Vec<Vec<u8>>,
+    bytes: usize,
+}
+
 impl BufferPool {
     pub(super) fn new() -> Self {
-        let (give, take) = flume::bounded(POOLED_BUFFERS_MAX);
-        Self { give, take }
+        let (give, take) = flume::bounded(RETURNING_MAX);
+        Self { kept: Rc::default(), give, take }
     }
 
+    /// A buffer of at least `bytes` bytes, and not of many more.
     fn get(&self, bytes: usize) -> Vec<u8> {
-        match self.take.try_recv() {
-            Ok(buffer) if buffer.len() >= bytes && buffer.len() <= bytes.saturating_mul(4) => buffer,
-            _ => vec![0; bytes],
+        let bytes = if bytes <= BUFFER_BYTES_BUSY { bytes.next_power_of_two().max(BUFFER_BYTES_MIN) } else { bytes.next_multiple_of(ROUNDED_BYTES) };
+        while let Ok(buffer) = self.take.try_recv() {
+            self.put(buffer);
+        }
+        let mut kept = self.kept.borrow_mut();
+        let fits = |buffer: &Vec<u8>| buffer.len() >= bytes && buffer.len() <= bytes + bytes / 4;
+        match kept.buffers.iter().rposition(fits) {
+            Some(index) => {
+                kept.bytes -= kept.buffers[index].len();
+                kept.buffers.swap_remove(index)
+            }
+            None => vec![0; bytes],
         }
     }
 
     fn put(&self, buffer: Vec<u8>) {
-        drop(Pooled { bytes: buffer, pool: self.give.clone() });
+        let mut kept = self.kept.borrow_mut();
+        if buffer.is_empty() || buffer.len() > POOLED_BYTES_MAX {
+            return;
+        }
+        // The sizes that are asked for change: those that lie here longest go.
+        while kept.bytes + buffer.len() > POOL_BYTES_MAX {
+            let oldest = kept.buffers.remove(0);
+            kept.bytes -= oldest.len();
+        }
+        kept.bytes += buffer.len();
+        kept.buffers.push(buffer);
     }
 }
 
@@ -81,17 +121,22 @@ pub(super) struct Receiving {
     pool: BufferPool,
     buffer: Vec<u8>,
     filled: usize,
-    /// Size of the buffer to begin with: what this client's frames have needed so far.
+    /// Size of the buffer to begin with: what this client's bytes have needed so far.
     usual_bytes: usize,
+    /// Receives in a row that needed much less.
+    small_receives: u8,
     frame_bytes_max: usize,
+    ranges: Vec<Range<usize>>,
 }
 
 impl Receiving {
     pub(super) fn new(pool: BufferPool, frame_bytes_max: usize) -> Self {
-        Self { pool, buffer: Vec::new(), filled: 0, usual_bytes: SMALL_BYTES, frame_bytes_max }
+        let (buffer, ranges) = (Vec::new(), Vec::new());
+        Self { pool, buffer, filled: 0, usual_bytes: BUFFER_BYTES_MIN, small_receives: 0, frame_bytes_max, ranges }
     }
 
     /// Bytes of memory held.
+    #[cfg(test)]
     pub(super) fn held_bytes(&self) -> usize {
         self.buffer.len()
     }
@@ -101,25 +146,48 @@ impl Receiving {
         self.filled > 0
     }
 
-    /// Where the next bytes go; never empty.
+    /// Bytes of the frame under way, if it is a large one whose size is known.
+    pub(super) fn large_frame(&self) -> Option<usize> {
+        self.frame_bytes().filter(|bytes| *bytes > LARGE_BYTES)
+    }
+
+    /// Where the next bytes go; never empty. Ends with a large frame, so that the next one begins in its own buffer.
     pub(super) fn space(&mut self) -> &mut [u8] {
         if self.buffer.is_empty() {
             self.buffer = self.pool.get(self.usual_bytes);
         }
+        let large = self.large_frame();
         if self.filled == self.buffer.len() {
             // The frame is larger than the buffer: double it, but not beyond its end.
-            let wanted = self.frame_bytes().unwrap_or(0).min(self.buffer.len() * 2).max(self.buffer.len() + SMALL_BYTES);
+            let wanted = large.unwrap_or(LARGE_BYTES + PREFIX_BYTES).min(self.buffer.len() * 2).max(self.buffer.len() + 1);
             let mut larger = self.pool.get(wanted);
             larger[..self.filled].copy_from_slice(&self.buffer[..self.filled]);
             self.pool.put(std::mem::replace(&mut self.buffer, larger));
         }
-        &mut self.buffer[self.filled..]
+        let end = large.map_or(self.buffer.len(), |bytes| bytes.clamp(self.filled + 1, self.buffer.len()));
+        &mut self.buffer[self.filled..end]
     }
 
     /// `bytes` bytes were received into [`Receiving::space`].
     pub(super) fn received(&mut self, bytes: usize) {
         self.filled += bytes;
         assert!(self.filled <= self.buffer.len(), "no more is received than there was space for");
+        self.adapt();
+    }
+
+    /// Learns from what was received how large the buffer should be.
+    fn adapt(&mut self) {
+        if self.filled == self.buffer.len() && self.usual_bytes < BUFFER_BYTES_BUSY {
+            self.usual_bytes *= 2;
+        } else if self.filled < self.usual_bytes / 4 && self.usual_bytes > BUFFER_BYTES_MIN {
+            self.small_receives += 1;
+            if self.small_receives == SHRINK_AFTER {
+                self.usual_bytes /= 2;
+                self.small_receives = 0;
+            }
+        } else {
+            self.small_receives = 0;
+        }
     }
 
     /// Takes over bytes that were received elsewhere.
@@ -143,32 +211,48 @@ impl Receiving {
     /// All frames that are complete, without their length prefixes.
     ///
     /// # Errors
-    /// A length that cannot be; the frames before it are lost with the connection.
+    /// A length that cannot be, of the frame after those that are returned.
     pub(super) fn frames(&mut self, frames: &mut Vec<Bytes>) -> Result<(), FrameError> {
-        let (mut position, mut largest) = (0, 0);
-        let mut ranges = Vec::new();
-        while let Some(range) = self.next(position)? {
-            position = range.end;
-            largest = largest.max(range.len() + PREFIX_BYTES);
-            ranges.push(range);
+        let mut ranges = std::mem::take(&mut self.ranges);
+        let mut position = 0;
+        let end = loop {
+            match self.next(position) {
+                Ok(Some(range)) => {
+                    position = range.end;
+                    ranges.push(range);
+                }
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        if !ranges.is_empty() {
+            let shared = self.cut(position);
+            frames.extend(ranges.drain(..).map(|range| shared.slice(range)));
         }
-        if ranges.is_empty() {
-            return Ok(());
+        self.ranges = ranges;
+        end
+    }
+
+    /// Takes the first `end` bytes out, which are whole frames.
+    fn cut(&mut self, end: usize) -> Bytes {
+        let rest = end..self.filled;
+        if end <= COPIED_BYTES_MAX {
+            let shared = Bytes::copy_from_slice(&self.buffer[..end]);
+            self.filled = rest.len();
+            self.buffer.copy_within(rest, 0);
+            return shared;
+        }
+        if end > LARGE_BYTES {
+            self.usual_bytes = end.clamp(BUFFER_BYTES_MIN, POOLED_BYTES_MAX);
         }
         // The buffer becomes shared memory, and what follows the last whole frame moves to a new one.
-        self.usual_bytes = largest.next_multiple_of(4 << 10).clamp(SMALL_BYTES, POOLED_BYTES_MAX);
         let whole = std::mem::take(&mut self.buffer);
-        let filled = std::mem::take(&mut self.filled);
-        let rest = position..filled;
+        self.filled = rest.len();
         if !rest.is_empty() {
-            let mut next = self.pool.get(self.usual_bytes.max(rest.len()));
-            next[..rest.len()].copy_from_slice(&whole[rest.clone()]);
-            self.buffer = next;
-            self.filled = rest.len();
+            self.buffer = self.pool.get(self.usual_bytes.max(rest.len()));
+            self.buffer[..rest.len()].copy_from_slice(&whole[rest]);
         }
-        let shared = Bytes::from_owner(Pooled { bytes: whole, pool: self.pool.give.clone() });
-        frames.extend(ranges.into_iter().map(|range| shared.slice(range)));
-        Ok(())
+        Bytes::from_owner(Pooled { bytes: whole, pool: self.pool.give.clone() })
     }
 
     /// The range of the frame whose prefix is at `position`, if it is complete.
@@ -237,6 +321,52 @@ mod tests {
     }
 
     #[test]
+    fn frames_before_one_that_cannot_be_are_not_lost() {
+        let mut receiving = Receiving::new(BufferPool::new(), 1 << 20);
+        receiving.push(&[0, 0, 0, 1, b'a', 0xff, 0xff, 0xff, 0xff]);
+        let mut frames = Vec::new();
+        assert_eq!(receiving.frames(&mut frames), Err(FrameError::Negative(-1)));
+        assert_eq!(frames, [Bytes::from_static(b"a")]);
+    }
+
+    #[test]
+    fn a_small_frame_that_stays_keeps_little_memory_and_a_large_one_is_not_copied() {
+        let mut receiving = Receiving::new(BufferPool::new(), 4 << 20);
+        let mut frames = Vec::new();
+        receiving.push(&framed(&[vec![1; 100]]));
+        let buffer = receiving.buffer.as_ptr();
+        receiving.frames(&mut frames).unwrap();
+        assert!(!frames[0].as_ptr_range().contains(&buffer) && frames[0].as_ptr() != buffer.wrapping_add(PREFIX_BYTES));
+        // The first large frame teaches the size; the second lies in one buffer from its first byte on.
+        for _ in 0..2 {
+            let all = framed(&[vec![2; 900_000]]);
+            receiving.push(&all[..1000]);
+            let buffer = receiving.buffer.as_ptr();
+            receiving.push(&all[1000..]);
+            receiving.frames(&mut frames).unwrap();
+            if frames.len() == 3 {
+                assert_eq!(frames[2].as_ptr(), buffer.wrapping_add(PREFIX_BYTES));
+            }
+        }
+        assert_eq!(frames.len(), 3);
+        // Its memory comes back once it is let go of.
+        let memory = frames[2].as_ptr();
+        frames.clear();
+        receiving.push(&framed(&[vec![3; 900_000]])[..1000]);
+        assert_eq!(receiving.buffer.as_ptr().wrapping_add(PREFIX_BYTES), memory);
+    }
+
+    #[test]
+    fn the_pool_is_bounded() {
+        let pool = BufferPool::new();
+        for _ in 0..100 {
+            pool.put(vec![0; 1 << 20]);
+        }
+        assert_eq!(pool.kept.borrow().bytes, POOL_BYTES_MAX);
+        assert_eq!(pool.get(1 << 20).len(), 1 << 20);
+    }
+
+    #[test]
     fn what_is_no_frame_is_named() {
         for (bytes, expected) in [
             (b"GET / HTTP/1.1".as_slice(), FrameError::Http),
@@ -255,6 +385,6 @@ mod tests {
         let mut receiving = Receiving::new(BufferPool::new(), 100 << 20);
         receiving.push(&(90i32 << 20).to_be_bytes());
         receiving.frames(&mut Vec::new()).unwrap();
-        assert!(receiving.held_bytes() <= SMALL_BYTES, "{}", receiving.held_bytes());
+        assert!(receiving.held_bytes() <= BUFFER_BYTES_MIN, "{}", receiving.held_bytes());
     }
 }

@@ -9,11 +9,16 @@ use std::{
     time::Duration,
 };
 
-use super::{connection, connection::Vitals, receive::BufferPool};
+use super::{admission::Admission, connection, connection::Vitals, counters::Counters, receive::BufferPool};
 use crate::{
     api::exchange::Handler,
-    runtime::{clock, net::Accepted, notify::Notify, task, timer},
+    runtime::{clock, net::Accepted, task, timer},
 };
+
+/// How often the connections are looked at.
+const SWEEP: Duration = Duration::from_secs(1);
+/// What connections get to end in, after all patience.
+const LAST_MOMENT: Duration = Duration::from_millis(100);
 
 /// Limits of connections; `types/limits.rs` has the defaults and the settings.
 #[derive(Clone, Debug)]
@@ -41,8 +46,8 @@ pub struct Registry {
     pool: BufferPool,
     connections: RefCell<BTreeMap<u64, Weak<Vitals>>>,
     next: Cell<u64>,
-    request_bytes: Cell<usize>,
-    room: Notify,
+    admission: Rc<Admission>,
+    counters: Counters,
     stopping: Cell<bool>,
 }
 
@@ -53,8 +58,15 @@ pub(super) struct Entry {
     number: u64,
 }
 
+impl Entry {
+    pub(super) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+}
+
 impl Drop for Entry {
     fn drop(&mut self) {
+        self.registry.counters.closed();
         self.registry.connections.borrow_mut().remove(&self.number);
     }
 }
@@ -62,13 +74,14 @@ impl Drop for Entry {
 impl Registry {
     /// A registry without connections.
     pub fn new(limits: NetworkLimits) -> Rc<Self> {
+        let admission = Admission::new(limits.shard_request_bytes);
         Rc::new(Self {
             limits,
-            pool: connection::pool(),
+            pool: BufferPool::new(),
             connections: RefCell::default(),
             next: Cell::new(0),
-            request_bytes: Cell::new(0),
-            room: Notify::new(),
+            admission,
+            counters: Counters::default(),
             stopping: Cell::new(false),
         })
     }
@@ -76,6 +89,9 @@ impl Registry {
     /// Takes a connection over and serves it; `done` is called when it has ended.
     pub fn admit<H: Handler>(self: &Rc<Self>, handler: &Rc<H>, accepted: Accepted, listener: usize, done: impl FnOnce() + 'static) {
         let peer = accepted.peer();
+        if self.stopping.get() {
+            return done();
+        }
         let stream = match accepted.attach() {
             Ok(stream) => stream,
             Err(error) => {
@@ -83,6 +99,7 @@ impl Registry {
                 return done();
             }
         };
+        self.counters.opened();
         let (registry, handler) = (Rc::clone(self), Rc::clone(handler));
         task::spawn("connection", async move {
             // Runs even if the connection's task panics.
@@ -102,46 +119,57 @@ impl Registry {
         self.len() == 0
     }
 
-    /// Bytes of requests in work now.
+    /// Bytes of requests in work now, and of the large ones that are being received.
     pub fn request_bytes(&self) -> usize {
-        self.request_bytes.get()
+        self.admission.used_bytes()
+    }
+
+    /// What its connections have done so far.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// Closes connections that are idle or stuck, once a second until [`Registry::stop`].
     pub async fn sweep(self: Rc<Self>) {
         while !self.stopping.get() {
-            timer::sleep(Duration::from_secs(1)).await;
+            timer::sleep(SWEEP).await;
             let now_ns = clock::monotonic_ns();
-            let all: Vec<Rc<Vitals>> = self.connections.borrow().values().filter_map(Weak::upgrade).collect();
-            for vitals in all {
+            for vitals in self.all() {
                 if let Some(reason) = self.overdue(&vitals, now_ns) {
+                    self.counters.overdue();
                     tracing::info!(peer = %vitals.stream.peer(), reason, "connection closed");
-                    vitals.pending.end();
-                    vitals.stream.shutdown();
+                    vitals.close();
+                } else if vitals.frame_since_ns.get() == 0 && ns_since(vitals.last_received_ns.get(), now_ns) > SWEEP.as_nanos() {
+                    vitals.rest();
                 }
             }
         }
     }
 
-    /// Takes no more requests, answers those in work for at most `patience`, and closes what is left.
+    /// Takes no more requests, answers those in work for at most `patience`, and closes what is left. Returns when no
+    /// connection is left, or a moment after the patience ended.
     pub async fn stop(&self, patience: Duration) {
         self.stopping.set(true);
-        self.room.notify();
-        let deadline_ns = clock::monotonic_ns() + u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX);
+        self.admission.open();
+        let begun_ns = clock::monotonic_ns();
         loop {
-            let all: Vec<Rc<Vitals>> = self.connections.borrow().values().filter_map(Weak::upgrade).collect();
-            let late = clock::monotonic_ns() >= deadline_ns;
+            let all = self.all();
+            let spent_ns = ns_since(begun_ns, clock::monotonic_ns());
+            let late = spent_ns >= patience.as_nanos();
             for vitals in &all {
-                if late || vitals.pending.len() == 0 {
-                    vitals.pending.end();
-                    vitals.stream.shutdown();
+                if late || vitals.pending.is_quiet() {
+                    vitals.close();
                 }
             }
-            if late || all.is_empty() {
+            if all.is_empty() || spent_ns >= (patience + LAST_MOMENT).as_nanos() {
                 return;
             }
             timer::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    fn all(&self) -> Vec<Rc<Vitals>> {
+        self.connections.borrow().values().filter_map(Weak::upgrade).collect()
     }
 
     pub(super) fn limits(&self) -> &NetworkLimits {
@@ -163,41 +191,31 @@ impl Registry {
         Entry { registry: Rc::clone(self), number }
     }
 
-    pub(super) fn taken(&self, bytes: usize) {
-        self.request_bytes.set(self.request_bytes.get() + bytes);
-    }
-
-    pub(super) fn freed(&self, bytes: usize) {
-        let before = self.request_bytes.get();
-        self.request_bytes.set(before.saturating_sub(bytes));
-        if before >= self.limits.shard_request_bytes && self.request_bytes.get() < self.limits.shard_request_bytes {
-            self.room.notify();
-        }
-    }
-
-    /// Waits while the requests in work on this shard take more memory than they may.
-    pub(super) async fn wait_for_room(&self) {
-        while self.request_bytes.get() >= self.limits.shard_request_bytes && !self.stopping.get() {
-            self.room.notified().await;
-        }
+    pub(super) fn admission(&self) -> Rc<Admission> {
+        Rc::clone(&self.admission)
     }
 
     /// Why a connection must go, if it must.
     fn overdue(&self, vitals: &Vitals, now_ns: u64) -> Option<String> {
-        let ms_since = |then_ns: u64| now_ns.saturating_sub(then_ns) / 1_000_000;
-        let frame_since_ns = vitals.frame_since_ns.get();
-        if frame_since_ns != 0 && ms_since(frame_since_ns) > self.limits.frame_deadline_ms && vitals.pending.len() == 0 {
-            return Some(format!("a frame was not complete after corelog.frame.deadline.ms = {}", self.limits.frame_deadline_ms));
+        let over = |then_ns: u64, limit_ms: u64| then_ns != 0 && ns_since(then_ns, now_ns) / 1_000_000 > u128::from(limit_ms);
+        let NetworkLimits { frame_deadline_ms, response_deadline_ms, idle_ms, .. } = self.limits;
+        let pending = &vitals.pending;
+        if over(vitals.frame_since_ns.get(), frame_deadline_ms) {
+            return Some(format!("a frame was not complete after corelog.frame.deadline.ms = {frame_deadline_ms}"));
         }
-        let sending_since_ns = vitals.pending.sending_since_ns.get();
-        if sending_since_ns != 0 && ms_since(sending_since_ns) > self.limits.response_deadline_ms {
-            return Some(format!("an answer was not taken within corelog.response.deadline.ms = {}", self.limits.response_deadline_ms));
+        if over(pending.sending_since_ns.get(), response_deadline_ms) {
+            return Some(format!("an answer was not taken within corelog.response.deadline.ms = {response_deadline_ms}"));
         }
-        if vitals.pending.len() == 0 && ms_since(vitals.last_received_ns.get()) > self.limits.idle_ms {
-            return Some(format!("silent for longer than connections.max.idle.ms = {}", self.limits.idle_ms));
+        let active_ns = vitals.last_received_ns.get().max(pending.last_sent_ns.get());
+        if pending.is_quiet() && over(active_ns, idle_ms) {
+            return Some(format!("silent for longer than connections.max.idle.ms = {idle_ms}"));
         }
         None
     }
+}
+
+fn ns_since(then_ns: u64, now_ns: u64) -> u128 {
+    u128::from(now_ns.saturating_sub(then_ns))
 }
 
 /// Calls its function when dropped.

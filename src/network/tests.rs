@@ -1,5 +1,7 @@
 //! Connections against a toy handler, over real sockets.
 
+#![expect(clippy::disallowed_methods, reason = "clients have threads of their own, which may sleep")]
+
 use std::{
     cell::RefCell,
     io::{Read, Write},
@@ -10,12 +12,12 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Acceptor, ConnectionCounts, Door, NetworkLimits, Registry};
+use super::{Acceptor, ConnectionCounts, Door, NetworkCounts, NetworkLimits, Registry};
 use crate::{
     api::exchange::{ConnectionContext, Disposition, Handler, ResponseFrame, ResponseSlot},
     runtime::{
         executor::run_alone,
-        net::{Accepted, Listener, free_address},
+        net::{Accepted, Listener},
         task, timer,
     },
 };
@@ -66,7 +68,11 @@ fn limits() -> NetworkLimits {
 
 /// Serves on a port of its own while `client` runs against it; what the client gives.
 fn with_server<T: Send + 'static>(limits: NetworkLimits, client: impl FnOnce(SocketAddr) -> T + Send + 'static) -> T {
-    let address = free_address(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    counted(limits, client).0
+}
+
+/// As [`with_server`], with what the server counted.
+fn counted<T: Send + 'static>(limits: NetworkLimits, client: impl FnOnce(SocketAddr) -> T + Send + 'static) -> (T, NetworkCounts) {
     let (done, finished) = flume::bounded(1);
     run_alone(move || async move {
         let registry = Registry::new(limits);
@@ -80,13 +86,18 @@ fn with_server<T: Send + 'static>(limits: NetworkLimits, client: impl FnOnce(Soc
                 registry.admit(&handler, accepted, listener, move || counts.ended(0, peer));
             })
         };
-        let acceptor = Acceptor { doors: vec![Door::Here(admit)], counts, connections_max: 100, connections_per_ip_max: 50 };
-        acceptor.start(vec![Listener::bind(address).unwrap()]);
+        let listener = Listener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let acceptor = Acceptor { doors: vec![Door::Here(admit)], counts, connections_max: 1100, connections_per_ip_max: 1050 };
+        let accepting = acceptor.start(vec![listener]);
         std::thread::spawn(move || done.send(client(address)));
         let result = finished.recv_async().await.expect("the client finishes");
+        accepting.stop().await;
+        assert!(TcpStream::connect(address).is_err(), "nobody listens any more");
         registry.stop(Duration::from_millis(200)).await;
         assert!(registry.is_empty());
-        result
+        assert_eq!(registry.request_bytes(), 0, "all memory is given back");
+        (result, registry.counters().now())
     })
     .unwrap()
 }
@@ -182,16 +193,157 @@ fn a_client_that_takes_no_answers_is_cut_off() {
 #[test]
 fn connections_over_the_limit_are_refused_until_others_go() {
     with_server(limits(), |address| {
-        let mut open: Vec<TcpStream> = (0..50).map(|_| connect(address)).collect();
+        let mut open: Vec<TcpStream> = (0..1050).map(|_| connect(address)).collect();
         for stream in &mut open {
             send(stream, b"e");
-            receive(stream).unwrap();
+        }
+        for stream in &mut open {
+            assert_eq!(receive(stream).unwrap(), b"e");
         }
         assert_eq!(connect(address).read(&mut [0; 1]).unwrap(), 0);
         drop(open);
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(200));
         let mut stream = connect(address);
         send(&mut stream, b"e");
         assert_eq!(receive(&mut stream).unwrap(), b"e");
     });
+}
+
+#[test]
+fn one_receive_takes_many_requests_and_one_send_all_their_answers() {
+    let (_, counts) = counted(NetworkLimits { inflight_max: 1024, ..limits() }, |address| {
+        let mut stream = connect(address);
+        let mut burst = Vec::new();
+        for _ in 0..500 {
+            burst.extend_from_slice(&[0, 0, 0, 2, b'e', 7]);
+        }
+        for _ in 0..10 {
+            stream.write_all(&burst).unwrap();
+            let mut answers = vec![0; burst.len()];
+            stream.read_exact(&mut answers).unwrap();
+            assert_eq!(answers, burst);
+        }
+    });
+    assert_eq!((counts.requests, counts.received_bytes, counts.sent_bytes), (5000, 30_000, 30_000));
+    assert!(counts.receives <= 60 && counts.sends <= 60, "{counts:?}");
+}
+
+#[test]
+fn frames_may_come_in_any_pieces() {
+    with_server(limits(), |address| {
+        let mut stream = connect(address);
+        stream.set_nodelay(true).unwrap();
+        for piece in [&[0u8, 0][..], &[0], &[3, b'e'], &[1], &[2, 0, 0, 0, 1, b'e', 0, 0, 0], &[2, b'e'], &[9]] {
+            stream.write_all(piece).unwrap();
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let answers: Vec<Vec<u8>> = (0..3).map(|_| receive(&mut stream).unwrap()).collect();
+        assert_eq!(answers, [vec![b'e', 1, 2], vec![b'e'], vec![b'e', 9]]);
+    });
+}
+
+#[test]
+fn what_is_no_request_is_refused_after_what_was_one() {
+    let (_, counts) = counted(limits(), |address| {
+        for bad in [b"GET / HTTP/1.1\r\n\r\n".as_slice(), &[0x16, 3, 1, 2, 0, 1, 0], &[0xff; 8], &[0x7f, 0xff, 0xff, 0xff]] {
+            let mut stream = connect(address);
+            send(&mut stream, b"e1");
+            stream.write_all(bad).unwrap();
+            assert_eq!(receive(&mut stream).unwrap(), b"e1");
+            assert!(receive(&mut stream).is_err());
+        }
+    });
+    assert_eq!(counts.malformed, 4);
+}
+
+/// Three clients each send more than a third of the memory at once: they take turns instead of blocking each other half way.
+#[test]
+fn large_requests_take_turns_when_memory_is_short() {
+    let limits = NetworkLimits { frame_bytes_max: 3 << 20, shard_request_bytes: 4 << 20, ..limits() };
+    with_server(limits, |address| {
+        let clients: Vec<_> = (0..6)
+            .map(|_| {
+                std::thread::spawn(move || {
+                    let mut stream = connect(address);
+                    for _ in 0..5 {
+                        let body = vec![b'l'; 3 << 20];
+                        send(&mut stream, &body);
+                        assert_eq!(receive(&mut stream).unwrap().len(), body.len());
+                    }
+                })
+            })
+            .collect();
+        clients.into_iter().for_each(|client| client.join().unwrap());
+    });
+}
+
+#[test]
+fn a_request_that_never_comes_takes_memory_from_nobody_for_long() {
+    let limits = NetworkLimits { frame_bytes_max: 3 << 20, shard_request_bytes: 4 << 20, frame_deadline_ms: 300, ..limits() };
+    let (_, counts) = counted(limits, |address| {
+        let mut liar = connect(address);
+        liar.write_all(&(3i32 << 20).to_be_bytes()).unwrap();
+        let mut honest = connect(address);
+        std::thread::sleep(Duration::from_millis(50));
+        send(&mut honest, &vec![b'e'; 2 << 20]);
+        assert_eq!(receive(&mut honest).unwrap().len(), 2 << 20);
+        assert_eq!(liar.read(&mut [0; 1]).unwrap(), 0);
+    });
+    assert_eq!(counts.overdue, 1);
+}
+
+#[test]
+fn a_silent_connection_is_closed_and_a_waiting_one_is_not() {
+    let (_, counts) = counted(NetworkLimits { idle_ms: 300, ..limits() }, |address| {
+        let mut silent = connect(address);
+        let mut asking = connect(address);
+        for _ in 0..15 {
+            send(&mut asking, b"l");
+            assert_eq!(receive(&mut asking).unwrap(), b"l");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        assert_eq!(silent.read(&mut [0; 1]).unwrap(), 0);
+    });
+    assert_eq!((counts.overdue, counts.opened), (1, 2));
+}
+
+/// A client that asks and does not read is not served without end.
+#[test]
+fn answers_that_are_not_taken_stop_the_requests() {
+    let (_, counts) = counted(NetworkLimits { inflight_max: 10_000, inflight_bytes: 1 << 30, shard_request_bytes: 1 << 30, ..limits() }, |address| {
+        let mut stream = connect(address);
+        stream.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+        let mut frame = 1_000_000i32.to_be_bytes().to_vec();
+        frame.resize(1_000_004, b'e');
+        while stream.write_all(&frame).is_ok() {}
+    });
+    assert!(counts.requests < 50, "{counts:?}");
+}
+
+#[test]
+fn a_half_closed_client_still_gets_its_answers() {
+    with_server(limits(), |address| {
+        let mut stream = connect(address);
+        for body in [b"l1", b"l2", b"e3"] {
+            send(&mut stream, body);
+        }
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let answers: Vec<Vec<u8>> = (0..3).map(|_| receive(&mut stream).unwrap()).collect();
+        assert_eq!(answers, [b"l1", b"l2", b"e3"]);
+        assert!(receive(&mut stream).is_err());
+    });
+}
+
+/// A request that is in work when the broker stops is answered; one that comes later is not taken.
+#[test]
+fn stopping_finishes_what_is_in_work() {
+    let (sender, receiver) = flume::bounded(1);
+    with_server(limits(), move |address| {
+        let mut stream = connect(address);
+        send(&mut stream, b"l1");
+        std::thread::sleep(Duration::from_millis(10));
+        // The server stops while this thread waits.
+        std::thread::spawn(move || sender.send((receive(&mut stream).unwrap(), receive(&mut stream).is_err())));
+    });
+    assert_eq!(receiver.recv_timeout(Duration::from_secs(10)).unwrap(), (b"l1".to_vec(), true));
 }

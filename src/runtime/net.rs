@@ -34,9 +34,22 @@ pub fn free_address(address: SocketAddr) -> io::Result<SocketAddr> {
     std::net::TcpListener::bind(address)?.local_addr()
 }
 
-/// A listening socket.
+/// A listening socket. Dropped, it refuses clients at once.
 #[derive(Debug)]
-pub struct Listener(TcpListener);
+pub struct Listener {
+    listener: TcpListener,
+    /// The same socket: glommio does not tell its descriptor.
+    socket: OwnedFd,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        // An accept that glommio has under way would keep the socket open until the ring has cancelled it.
+        if let Err(error) = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both) {
+            tracing::debug!(%error, "a listener is closed later");
+        }
+    }
+}
 
 impl Listener {
     /// Listens at `address`. Unlike glommio's own, the socket is this process's alone: a second broker at the same address
@@ -48,7 +61,10 @@ impl Listener {
         let mut failed = io::Error::new(io::ErrorKind::AddrNotAvailable, "the name has no address");
         for address in address.to_socket_addrs()? {
             match listen_at(address) {
-                Ok(socket) => return Ok(Self(sys::adopt(socket))),
+                Ok(socket) => {
+                    let copy = rustix::io::fcntl_dupfd_cloexec(&socket, 0)?;
+                    return Ok(Self { listener: sys::adopt(copy), socket });
+                }
                 Err(error) => failed = error.into(),
             }
         }
@@ -60,7 +76,7 @@ impl Listener {
     /// # Errors
     /// What the operating system says.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr().map_err(io_error)
+        self.listener.local_addr().map_err(io_error)
     }
 
     /// The next connection whose client is still there.
@@ -72,7 +88,7 @@ impl Listener {
     /// Dropped early, a connection that arrives at that very moment may be left unserved in glommio: for stopping only.
     pub async fn accept(&self) -> io::Result<Accepted> {
         loop {
-            match self.0.shared_accept().await {
+            match self.listener.shared_accept().await {
                 Ok(stream) => {
                     let accepted = Accepted::of(stream);
                     match accepted {

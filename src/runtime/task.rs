@@ -1,6 +1,7 @@
 //! Tasks of a shard. A panic ends the task that caused it and nothing else.
 
 use std::{
+    any::Any,
     future::Future,
     panic::AssertUnwindSafe,
     pin::Pin,
@@ -27,7 +28,8 @@ impl<T> Future for JoinHandle<T> {
     }
 }
 
-/// Starts a task on this shard. `name` appears in the log if it panics.
+/// Starts a task on this shard, with the shares of the task that calls it: what background work starts is background
+/// work. `name` appears in the log if it panics.
 pub fn spawn<T: 'static>(name: &'static str, future: impl Future<Output = T> + 'static) -> JoinHandle<T> {
     JoinHandle(glommio::spawn_local(guarded(name, future)).detach())
 }
@@ -49,11 +51,16 @@ async fn guarded<T>(name: &'static str, future: impl Future<Output = T>) -> Opti
     match AssertUnwindSafe(future).catch_unwind().await {
         Ok(value) => Some(value),
         Err(panic) => {
-            let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-            tracing::error!(task = name, panic = text.unwrap_or("?"), "a task panicked: this is a defect of corelog");
+            tracing::error!(task = name, panic = panic_text(&*panic), "a task panicked: this is a defect of corelog");
             None
         }
     }
+}
+
+/// What a panic said.
+pub fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text")
 }
 
 /// Lets the other tasks run.
