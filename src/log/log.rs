@@ -296,6 +296,7 @@ impl Log {
     /// Begins a new segment at `base`; the old one is sealed when its last write is complete.
     pub(super) fn roll_to(&mut self, base: Offset, now_ms: i64) {
         let old = Rc::clone(&self.tail.segment);
+        old.full_at.set(Some(self.tail.end));
         self.tail.end = base;
         let segment = Segment::new(Rc::clone(&self.folder), base, Stage::Active);
         segment.indexes.replace(Some(Indexes::new(base)));
@@ -311,7 +312,7 @@ impl Log {
     }
 
     pub(super) fn seal_if_complete(&self, segment: &Rc<Segment>) {
-        let complete = !self.tail.uses(segment) && !(self.write_in_flight && Rc::ptr_eq(&self.writing, segment));
+        let complete = segment.full_at.get().is_none_or(|end| segment.next.get() >= end);
         if segment.stage.get() == Stage::Sealing && complete {
             self.in_background("seal a segment", seal::seal(Rc::clone(segment), Rc::clone(&self.shared)));
         }
@@ -404,8 +405,11 @@ impl Log {
     /// Work whose failure means that the log directory has failed.
     pub(super) fn in_background(&self, doing: &'static str, work: impl Future<Output = io::Result<()>> + 'static) {
         let (shared, folder) = (Rc::clone(&self.shared), Rc::clone(&self.folder));
+        shared.working.set(shared.working.get() + 1);
         task::spawn_background(doing, async move {
-            if let Err(error) = work.await {
+            let result = work.await;
+            shared.working.set(shared.working.get() - 1);
+            if let Err(error) = result {
                 shared.failed(&folder.path(), doing, error);
             }
         });

@@ -155,6 +155,8 @@ struct Recovery<'a> {
     durable: Offset,
     first_timestamp: Option<i64>,
     producers: ProducerStates,
+    /// `producers` knows everything before it.
+    producers_end: Offset,
     epochs: EpochCache,
     epochs_changed: bool,
 }
@@ -184,6 +186,7 @@ impl<'a> Recovery<'a> {
             durable: options.recovery_point,
             first_timestamp: None,
             producers: ProducerStates::default(),
+            producers_end: Offset::ZERO,
             epochs: EpochCache::new(survey.epochs.clone()),
             epochs_changed: false,
         }
@@ -211,6 +214,7 @@ impl<'a> Recovery<'a> {
         self.durable = self.durable.max(state.end);
         self.first_timestamp = state.first_timestamp;
         self.producers = producers;
+        self.producers_end = state.end;
         clean && active + 1 == self.segments.len() && self.sizes[active] == state.position
     }
 
@@ -237,7 +241,7 @@ impl<'a> Recovery<'a> {
     /// Without `corelog.state`: the newest snapshot at or before the scan. Batches between the two are scanned for their
     /// producers by starting the scan at the snapshot's segment.
     async fn load_producers(&mut self, snapshots: &[Offset]) -> io::Result<()> {
-        if self.position > 0 || self.expected > self.segments[self.from].base {
+        if self.producers_end > Offset::ZERO {
             return Ok(());
         }
         let usable = snapshots.partition_point(|offset| *offset <= self.expected);
@@ -246,6 +250,7 @@ impl<'a> Recovery<'a> {
             match snapshot::decode(&fs::read(&path, SNAPSHOT_BYTES_MAX).await?, self.options.now_ms) {
                 Ok(producers) => {
                     self.producers = producers;
+                    self.producers_end = *offset;
                     self.from = self.segments.partition_point(|segment| segment.base <= *offset).saturating_sub(1);
                     self.expected = self.segments[self.from].base;
                     return Ok(());
@@ -341,7 +346,9 @@ impl<'a> Recovery<'a> {
         {
             self.epochs_changed |= self.epochs.assign(epoch, header.base_offset);
         }
-        apply_to_producers(&mut self.producers, header, batch.bytes, header.base_offset, self.options.now_ms);
+        if header.base_offset >= self.producers_end {
+            apply_to_producers(&mut self.producers, header, batch.bytes, header.base_offset, self.options.now_ms);
+        }
         segment.written(&Written {
             last: header.last_offset(),
             max_timestamp: header.max_timestamp,
@@ -394,6 +401,7 @@ impl<'a> Recovery<'a> {
         let active = Rc::clone(&self.segments[self.segments.len() - 1]);
         let end = active.next.get();
         active.stage.set(Stage::Active);
+        active.indexes.borrow_mut().get_or_insert_with(|| Indexes::new(active.base));
         // Beyond the last block the file was cut off, so there is no runway yet; within it only as far as the file goes.
         let length = active.length.get();
         let last_size = self.sizes[self.segments.len() - 1].min(align_up(length));
@@ -404,7 +412,9 @@ impl<'a> Recovery<'a> {
             }
         }
         self.epochs_changed |= self.epochs.truncate_end(end) && scanned;
-        for offset in survey.snapshots.iter().filter(|offset| **offset > end) {
+        let bases = &self.segments;
+        let is_stray = |offset: &&Offset| **offset != end && bases.binary_search_by_key(*offset, |segment| segment.base).is_err();
+        for offset in survey.snapshots.iter().filter(is_stray) {
             fs::remove_file(&names::path(&self.folder.path(), Kind::Snapshot, *offset)).await?;
         }
         let first = self.segments[0].base;

@@ -122,6 +122,9 @@ impl Log {
             self.set_start(start);
         }
         let deleted = Deleted { segments: gone.len(), bytes: gone.iter().map(|segment| segment.length.get()).sum() };
+        for segment in &gone {
+            segment.stage.set(Stage::Deleted);
+        }
         let delay = Duration::from_millis(self.settings.file_delete_delay_ms);
         self.in_background("delete segments", delete_segments(Rc::clone(&self.folder), gone, delay));
         deleted
@@ -135,14 +138,15 @@ impl Log {
     pub async fn truncate(self, end: Offset, mut options: OpenOptions) -> Result<Log, OpenError> {
         let folder = self.folder.path();
         options.clean = false;
-        options.recovery_point = end.min(self.recovery_point());
         options.start = Some(self.start().min(end));
         let shared = Rc::clone(&self.shared);
-        self.cut(end).await.map_err(|error| OpenError::Io { folder, error })?;
+        options.recovery_point = self.cut(end).await.map_err(|error| OpenError::Io { folder, error })?;
         Log::open(&shared, options).await
     }
 
-    async fn cut(self, end: Offset) -> io::Result<()> {
+    /// Cuts the files; gives up to where the log is known to be sound: whole batches below `end` are kept.
+    async fn cut(self, end: Offset) -> io::Result<Offset> {
+        let mut sound = end.min(self.recovery_point());
         let segments: Vec<_> = self.view.segments.borrow().iter().map(Rc::clone).collect();
         self.tail.segment.runway().stop().await;
         self.next_segment.discard(&self.folder).await?;
@@ -153,16 +157,23 @@ impl Log {
             } else if segment.next.get() > end {
                 segment.stage.set(Stage::Active);
                 let file = segment.open(&self.shared).await?;
+                let mut kept = segment.base;
                 let ended = scan::walk(&file, 0, segment.length.get(), false, |batch, _| {
-                    if batch.header.next_offset() > end { Visit::Enough } else { Visit::Continue }
+                    if batch.header.next_offset() > end {
+                        return Visit::Enough;
+                    }
+                    kept = batch.header.next_offset();
+                    Visit::Continue
                 })
                 .await?;
                 file.truncate(ended.position).await?;
                 file.sync_data().await?;
                 segment.close();
+                sound = sound.min(kept);
             }
         }
-        fs::sync_dir(&self.folder.path()).await
+        fs::sync_dir(&self.folder.path()).await?;
+        Ok(sound)
     }
 
     /// Ends the log because its topic is deleted: its folder gets Kafka's name for that at once, and is removed in the
@@ -198,7 +209,6 @@ fn deleted_name(folder: &std::path::Path) -> io::Result<PathBuf> {
 async fn delete_segments(folder: Rc<Folder>, segments: Vec<Rc<Segment>>, delay: Duration) -> io::Result<()> {
     for segment in &segments {
         segment.runway().stop().await;
-        segment.stage.set(Stage::Deleted);
     }
     let bases: Vec<Offset> = segments.iter().map(|segment| segment.base).collect();
     let path = folder.path();

@@ -113,8 +113,9 @@ impl Runway {
             return Ok(());
         }
         if target - from > zeroes.len() as u64 {
-            // One change of the size, so that the zero writes below do not take the file's lock from the appends.
-            file.truncate(target).await?;
+            // The last block first: it makes the file larger once and for all, so that the zero writes below do not take
+            // the file's lock from the appends. Not by setting the size: an append that overtakes would be cut off.
+            self.zero(file, target - IO_ALIGNMENT as u64, IO_ALIGNMENT as u64, zeroes).await?;
         }
         while from < target {
             // What an append claimed meanwhile is not ours any more.
@@ -123,17 +124,25 @@ impl Runway {
             if bytes == 0 {
                 break;
             }
-            self.zeroing.set(Some((from, from + bytes)));
-            let result = write_zeroes(file, from, bytes as usize, zeroes).await;
-            self.zeroing.set(None);
-            self.zeroed.notify();
-            result?;
+            self.zero(file, from, bytes, zeroes).await?;
             from += bytes;
         }
         file.sync_data().await?;
         // Also true where appends overtook the zeroes: they wrote those blocks before this flush, or wait for their own.
         self.ready.set(self.ready.get().max(from.min(target)));
         Ok(())
+    }
+
+    /// Writes zeroes where no append has claimed anything; appends wait for it to end.
+    async fn zero(&self, file: &DirectFile, position: u64, bytes: u64, zeroes: &SharedBuf) -> io::Result<()> {
+        if self.claimed.get() > position {
+            return Ok(());
+        }
+        self.zeroing.set(Some((position, position + bytes)));
+        let result = write_zeroes(file, position, bytes as usize, zeroes).await;
+        self.zeroing.set(None);
+        self.zeroed.notify();
+        result
     }
 
     fn next_step(&self) -> u64 {

@@ -85,6 +85,8 @@ pub(super) struct Segment {
     pub(super) length: Cell<u64>,
     /// The offset after the last batch whose write is complete.
     pub(super) next: Cell<Offset>,
+    /// The offset after the last batch it will ever hold, once that is known: `next` rises to it.
+    pub(super) full_at: Cell<Option<Offset>>,
     /// Largest timestamp in milliseconds, and the last offset of the first batch that has it.
     pub(super) largest: Cell<Option<Timestamped>>,
     /// `None` while only the files have them.
@@ -108,6 +110,7 @@ impl Segment {
             stage: Cell::new(stage),
             length: Cell::new(0),
             next: Cell::new(base),
+            full_at: Cell::new(None),
             largest: Cell::new(None),
             indexes: RefCell::new(None),
             runway: OnceCell::new(),

@@ -2,7 +2,7 @@
 //! permits of background work, and the way to tell that a log directory has failed.
 
 use std::{
-    cell::OnceCell,
+    cell::{Cell, OnceCell},
     io,
     path::{Path, PathBuf},
     rc::Rc,
@@ -56,6 +56,8 @@ pub struct LogShared {
     pub(super) indexes: LoadedIndexes,
     pub(super) permits: Rc<Permits>,
     zeroes: OnceCell<SharedBuf>,
+    /// Tasks of background work that have not ended.
+    pub(super) working: Cell<usize>,
     failures: Sender<StorageFailure>,
 }
 
@@ -68,6 +70,7 @@ impl LogShared {
             indexes: LoadedIndexes::new(limits.index_bytes),
             permits: Rc::new(Permits::new(limits.background.max(1))),
             zeroes: OnceCell::new(),
+            working: Cell::new(0),
             failures,
         })
     }
@@ -75,6 +78,12 @@ impl LogShared {
     /// Bytes in the tail caches now.
     pub fn cached_bytes(&self) -> usize {
         self.budget.used_bytes()
+    }
+
+    /// Pieces of background work that are not done: sealing, zeroing, saving, deletions that wait for their delay. A
+    /// restart makes up for what is left undone.
+    pub fn background_work(&self) -> usize {
+        self.working.get()
     }
 
     pub(super) fn zeroes(&self) -> SharedBuf {

@@ -72,13 +72,18 @@ impl Survey {
             let name = entry.file_name();
             let Some(name) = name.to_str() else { continue };
             match names::classify(name) {
-                Found::File(Kind::Log, base) => {
-                    self.segments.insert(base, entry.metadata()?.len());
-                }
+                Found::File(Kind::Log, base) => match entry.metadata() {
+                    Ok(metadata) => {
+                        self.segments.insert(base, metadata.len());
+                    }
+                    // An earlier log of this process may still be deleting its segments.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                },
                 Found::File(Kind::Snapshot, offset) => self.snapshots.push(offset),
                 Found::File(..) => {}
                 Found::Swap(kind, base) => swaps.push((kind, base)),
-                Found::Leftover => fs::remove_file(entry.path())?,
+                Found::Leftover => remove(&entry.path())?,
                 Found::Other => self.read_other(name, &entry.path())?,
             }
         }

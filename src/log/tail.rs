@@ -144,11 +144,6 @@ impl Tail {
         self.queued_bytes -= bytes;
         self.queue.drain(..count).collect()
     }
-
-    /// True if batches of `segment` are still waiting, or may still come.
-    pub(super) fn uses(&self, segment: &Rc<Segment>) -> bool {
-        Rc::ptr_eq(&self.segment, segment) || self.queue.front().is_some_and(|batch| Rc::ptr_eq(&batch.segment, segment))
-    }
 }
 
 impl Segment {

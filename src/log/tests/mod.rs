@@ -1,6 +1,10 @@
 //! Behaviour of whole logs, on a real executor and a real file system.
 
 mod basics;
+mod crash;
+mod files;
+mod kafka;
+mod model;
 
 use std::{path::Path, rc::Rc};
 
@@ -127,4 +131,53 @@ fn values(bytes: &[u8]) -> Vec<(Offset, Bytes)> {
         }
     }
     values
+}
+
+/// A copy of the log directory as a crash would leave it, but for what was not flushed.
+fn copy_of(log_dir: &Path) -> tempfile::TempDir {
+    loop {
+        let copy = tempfile::tempdir().unwrap();
+        match copy_folders(log_dir, copy.path()) {
+            Ok(()) => return copy,
+            // Background work renamed a file meanwhile: that is no state a crash can leave.
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{error}"),
+        }
+    }
+}
+
+fn copy_folders(from: &Path, to: &Path) -> std::io::Result<()> {
+    for folder in std::fs::read_dir(from)? {
+        let folder = folder?;
+        let to = to.join(folder.file_name());
+        std::fs::create_dir(&to)?;
+        for file in std::fs::read_dir(folder.path())? {
+            let file = file?;
+            std::fs::copy(file.path(), to.join(file.file_name()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Lets background work end.
+async fn settle(shared: &LogShared) {
+    for _ in 0..2000 {
+        if shared.background_work() == 0 {
+            return;
+        }
+        crate::runtime::timer::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    panic!("background work does not end");
+}
+
+/// Names of the files in the partition's folder.
+fn names(options: &OpenOptions) -> Vec<String> {
+    let folder = options.log_dir.join(options.name.to_string());
+    let mut names: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn path(options: &OpenOptions, name: &str) -> std::path::PathBuf {
+    options.log_dir.join(options.name.to_string()).join(name)
 }
