@@ -158,7 +158,7 @@ fn upper_seed(model: &[i64], upper: Offset) -> Option<i64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 50, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 16, max_shrink_iters: 50, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_log_is_a_list_of_records(steps in proptest::collection::vec(step(), 1..40), segment_bytes in 61_000u64..120_000) {
