@@ -239,7 +239,13 @@ impl Receiving {
         if end <= COPIED_BYTES_MAX {
             let shared = Bytes::copy_from_slice(&self.buffer[..end]);
             self.filled = rest.len();
-            self.buffer.copy_within(rest, 0);
+            if self.usual_bytes > self.buffer.len() {
+                let mut larger = self.pool.get(self.usual_bytes);
+                larger[..rest.len()].copy_from_slice(&self.buffer[rest]);
+                self.pool.put(std::mem::replace(&mut self.buffer, larger));
+            } else {
+                self.buffer.copy_within(rest, 0);
+            }
             return shared;
         }
         if end > LARGE_BYTES {

@@ -9,10 +9,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::{
+    fs::{AtFlags, OFlags, StatxFlags},
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
 
 use super::{executor::allowed_cpus, sys};
-use crate::types::limits::IO_ALIGNMENT;
+use crate::types::limits::{DISK_RESERVE_BYTES, IO_ALIGNMENT};
 
 /// Locked memory in bytes that glommio's rings need for each shard.
 const MEMLOCK_BYTES_PER_SHARD: u64 = 512 << 10;
@@ -46,6 +49,7 @@ pub struct Finding {
 /// Looks at the machine for so many shards with data in these folders, which must be there.
 pub fn look(shards: usize, directories: &[PathBuf]) -> Vec<Finding> {
     let mut findings = vec![kernel(), io_uring(), memlock(shards), nofile(), cores(shards)];
+    findings.extend(cpu_quota(shards));
     for directory in directories {
         findings.push(direct_io(directory));
     }
@@ -135,6 +139,24 @@ fn cores(shards: usize) -> Finding {
     finding("cores", value, Verdict::Good)
 }
 
+/// What the control group of a container allows, if that is less than the shards can use.
+fn cpu_quota(shards: usize) -> Option<Finding> {
+    let text = std::fs::read_to_string("/sys/fs/cgroup/cpu.max").ok()?;
+    let (quota_us, period_us) = parse_quota(&text)?;
+    let value = format!("{quota_us} of every {period_us} us");
+    let enough = quota_us >= period_us.saturating_mul(shards as u64);
+    let drawback = "the control group stops all shards when it is used up, whatever they are doing: \
+        give whole cores (docker run --cpuset-cpus) or lower corelog.cores";
+    let verdict = if enough { Verdict::Good } else { Verdict::Drawback(drawback.to_owned()) };
+    Some(finding("CPU quota", value, verdict))
+}
+
+/// `cpu.max` of a control group: microseconds of CPU in each period; `None` if there is no bound.
+fn parse_quota(text: &str) -> Option<(u64, u64)> {
+    let (quota, period) = text.trim().split_once(' ')?;
+    Some((quota.parse().ok()?, period.parse().ok().filter(|period| *period > 0)?))
+}
+
 fn direct_io(directory: &Path) -> Finding {
     let shown = directory.display();
     let kind = rustix::fs::statfs(directory).map_or("unknown", |stat| filesystem(stat.f_type));
@@ -143,21 +165,48 @@ fn direct_io(directory: &Path) -> Finding {
     if kind == "tmpfs" {
         return finding("data", value, Verdict::Drawback("memory, not a disk: direct I/O is off and nothing outlives a restart".to_owned()));
     }
-    match try_direct_io(directory) {
-        Ok(()) => finding("data", format!("{value}, direct I/O"), Verdict::Good),
-        Err(error) => {
-            let advice = format!("no direct I/O here ({error}): use a folder on ext4 or XFS (log.dirs)");
-            finding("data", value, Verdict::Refused(advice))
-        }
+    let alignment = match try_direct_io(directory) {
+        Ok(alignment) => alignment,
+        Err(error) => return finding("data", value, Verdict::Refused(direct_io_advice(&error))),
+    };
+    let value = alignment.map_or(format!("{value}, direct I/O"), |bytes| format!("{value}, direct I/O of {bytes} bytes"));
+    if alignment.is_some_and(|bytes| !(IO_ALIGNMENT as u64).is_multiple_of(u64::from(bytes))) {
+        let advice = format!("direct I/O happens in blocks of {IO_ALIGNMENT} bytes here: use another device (log.dirs)");
+        return finding("data", value, Verdict::Refused(advice));
+    }
+    if free < DISK_RESERVE_BYTES as u64 {
+        let drawback = format!("under {} MiB, unless set otherwise, produces are refused (corelog.disk.reserve.bytes)", DISK_RESERVE_BYTES >> 20);
+        return finding("data", value, Verdict::Drawback(drawback));
+    }
+    finding("data", value, Verdict::Good)
+}
+
+fn direct_io_advice(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => format!("not writable for this user ({error}): change its owner (chown) or use another (log.dirs)"),
+        io::ErrorKind::ReadOnlyFilesystem => "mounted read-only: mount it writable or use another folder (log.dirs)".to_owned(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "full: not even an empty file can be made; make room or add a folder (log.dirs)".to_owned(),
+        io::ErrorKind::InvalidInput => "this file system has no direct I/O: use a folder on ext4 or XFS (log.dirs)".to_owned(),
+        _ => format!("a file for direct I/O cannot be opened ({error}): use a folder on ext4 or XFS (log.dirs)"),
     }
 }
 
-fn try_direct_io(directory: &Path) -> io::Result<()> {
+/// Opens a file for direct I/O and removes it again; the alignment in bytes that the kernel asks for, if it tells
+/// (Linux 6.1).
+fn try_direct_io(directory: &Path) -> io::Result<Option<u32>> {
     let path = directory.join("corelog.preflight");
-    let flags = i32::try_from(rustix::fs::OFlags::DIRECT.bits()).map_err(io::Error::other)?;
+    let flags = i32::try_from(OFlags::DIRECT.bits()).map_err(io::Error::other)?;
     let opened = std::fs::OpenOptions::new().write(true).create(true).truncate(true).custom_flags(flags).open(&path);
-    drop(opened?);
-    std::fs::remove_file(&path)
+    let alignment = opened.map(|file| {
+        let stat = rustix::fs::statx(&file, "", AtFlags::EMPTY_PATH, StatxFlags::DIOALIGN).ok()?;
+        let told = StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::DIOALIGN);
+        told.then(|| stat.stx_dio_offset_align.max(stat.stx_dio_mem_align)).filter(|bytes| *bytes > 0)
+    });
+    // There is a file even where opening it failed: the flag is looked at last.
+    let removed = std::fs::remove_file(&path);
+    let alignment = alignment?;
+    removed?;
+    Ok(alignment)
 }
 
 /// Names of the file systems that people keep data on, by their magic number (statfs(2)).
@@ -185,6 +234,19 @@ mod tests {
         let findings = look(1, &[PathBuf::from(env!("CARGO_MANIFEST_DIR"))]);
         let refused: Vec<_> = findings.iter().filter(|finding| matches!(finding.verdict, Verdict::Refused(_))).collect();
         assert!(refused.is_empty(), "{refused:?}");
+        assert!(!Path::new(env!("CARGO_MANIFEST_DIR")).join("corelog.preflight").exists());
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_refused() {
+        let found = direct_io(Path::new("/no/such/folder"));
+        assert!(matches!(&found.verdict, Verdict::Refused(advice) if advice.contains("log.dirs")), "{found:?}");
+    }
+
+    #[test]
+    fn a_quota_is_read_as_the_kernel_writes_it() {
+        assert_eq!(parse_quota("150000 100000\n"), Some((150_000, 100_000)));
+        assert_eq!([parse_quota("max 100000\n"), parse_quota(""), parse_quota("1 0")], [None; 3]);
     }
 
     #[test]
