@@ -264,12 +264,13 @@ struct Deletion<'a> {
     /// How often each name, and each id, is asked for; set to zero once it has been answered as a duplicate.
     names: BTreeMap<Text, usize>,
     ids: BTreeMap<Uuid, usize>,
-    deleted: BTreeSet<Uuid>,
+    /// Ids that are asked for both by themselves and by their topic's name: neither deletes anything, and one answer tells.
+    twice: BTreeSet<Uuid>,
 }
 
 impl<'a> Deletion<'a> {
     fn new(view: View<'a>, asked: &[(Option<Text>, Uuid)]) -> Self {
-        let (mut names, mut ids) = (BTreeMap::new(), BTreeMap::new());
+        let (mut names, mut ids): (BTreeMap<Text, usize>, BTreeMap<Uuid, usize>) = (BTreeMap::new(), BTreeMap::new());
         for (name, id) in asked {
             match name {
                 Some(name) if id.is_zero() => *names.entry(name.clone()).or_default() += 1,
@@ -277,7 +278,9 @@ impl<'a> Deletion<'a> {
                 _ => {}
             }
         }
-        Self { view, records: Vec::new(), names, ids, deleted: BTreeSet::new() }
+        let named = names.keys().filter_map(|name| view.image.topic_by_name(name)).map(|topic| topic.id);
+        let twice = named.filter(|id| ids.contains_key(id)).collect();
+        Self { view, records: Vec::new(), names, ids, twice }
     }
 
     /// Answers one entry; `None` for the further ones of a duplicate, which is answered once.
@@ -290,6 +293,7 @@ impl<'a> Deletion<'a> {
             }
             None => match take_count(self.ids.get_mut(&id)) {
                 0 => return None,
+                1 if self.twice.contains(&id) => return None,
                 1 => {}
                 _ => return Some(deletable(None, id, invalid("Duplicate topic id."))),
             },
@@ -311,7 +315,7 @@ impl<'a> Deletion<'a> {
             };
             return Some(deletable(name.cloned(), id, Err(refusal)));
         };
-        if !self.deleted.insert(topic.id) {
+        if self.twice.contains(&topic.id) {
             let result = invalid("The provided topic name maps to an ID that was already supplied.");
             return Some(deletable(Some(topic.name.clone()), topic.id, result));
         }
