@@ -1,6 +1,6 @@
 //! What ends the controller, and with it the process.
 
-use crate::metadata::{image::ApplyError, log::LogError};
+use crate::metadata::{directory::DirectoryError, image::ApplyError, log::LogError};
 
 /// Why the controller cannot start or go on. Printed to the operator; the broker must stop.
 #[derive(Debug, thiserror::Error)]
@@ -8,6 +8,9 @@ pub enum ControllerError {
     /// The metadata log cannot be read or written.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// A log directory cannot be written.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
     /// The log contradicts itself, or a decision contradicted the image.
     #[error(transparent)]
     Apply(#[from] ApplyError),

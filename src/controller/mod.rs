@@ -30,4 +30,8 @@ pub use startup::{METADATA_VERSION_LEVEL, SUPPORTED_FEATURES, Started, start};
 pub use task::ControllerTask;
 
 #[cfg(test)]
+mod election_tests;
+#[cfg(test)]
+mod startup_tests;
+#[cfg(test)]
 mod tests;

@@ -66,13 +66,17 @@ pub fn start(dirs: &LogDirs, config: Arc<BrokerConfig>, listeners: Vec<Listener>
     let (mut log, builder) = MetadataLog::open(dirs.metadata_path(), log_settings(dirs, &config), now_ms)?;
     let is_new = log.is_new();
     let mut controller = Controller::new(builder, Arc::clone(&config));
+    if !is_new {
+        check_metadata_version(&controller)?;
+    }
+    dirs.remove_clean_markers()?;
     let leader_change = log.begin_epoch(now_ms)?;
     controller.apply(&[leader_change])?;
     let mut start = Start { log: &mut log, controller: &mut controller, now_ms };
     if is_new {
         start.bootstrap()?;
+        check_metadata_version(start.controller)?;
     }
-    start.check_metadata_version()?;
     start.register_controller(&config)?;
     start.settle_brokers(dirs)?;
     let broker_epoch = start.register_broker(dirs, &config, listeners)?;
@@ -118,13 +122,6 @@ impl Start<'_> {
         records.extend(found.into_iter().filter_map(supported));
         records.push(MetadataRecord::EndTransaction(EndTransactionRecord {}));
         self.write(records)
-    }
-
-    fn check_metadata_version(&self) -> Result<(), ControllerError> {
-        match self.controller.view().image.feature_level(METADATA_VERSION) {
-            METADATA_VERSION_LEVEL => Ok(()),
-            found => Err(ControllerError::MetadataVersion { found }),
-        }
     }
 
     fn register_controller(&mut self, config: &BrokerConfig) -> Result<(), ControllerError> {
@@ -187,6 +184,14 @@ impl Start<'_> {
         let finalized = self.controller.view().image.features.iter();
         let carried = finalized.filter(|(name, _)| SUPPORTED_FEATURES.iter().all(|(known, ..)| **name != **known));
         known.chain(carried.map(|(name, level)| SupportedFeature { name: name.clone(), min_level: 0, max_level: *level })).collect()
+    }
+}
+
+/// Refuses a cluster whose records would have to be written in other versions; nothing has been written then.
+fn check_metadata_version(controller: &Controller) -> Result<(), ControllerError> {
+    match controller.view().image.feature_level(METADATA_VERSION) {
+        METADATA_VERSION_LEVEL => Ok(()),
+        found => Err(ControllerError::MetadataVersion { found }),
     }
 }
 

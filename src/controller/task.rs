@@ -87,9 +87,21 @@ impl ControllerTask {
                 answer();
             }
             if next == Next::Stop {
+                self.finish_snapshot().await;
                 return Ok(());
             }
             self.snapshot_if_due();
+        }
+    }
+
+    /// Waits for the snapshot that is being written, if one is; requests that come meanwhile are not answered.
+    async fn finish_snapshot(&mut self) {
+        while self.snapshot_in_work {
+            match self.inbox.recv_async().await {
+                Ok(Event::SnapshotWritten(id, result)) => self.snapshot_written(id, result),
+                Ok(Event::Request(request)) => drop(request),
+                Err(flume::RecvError::Disconnected) => return,
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! Taking possession of the log directories: lock, identity, clean marker.
+//! Taking possession of the log directories: lock, identity, how they were left.
 //!
 //! Control thread, before anything else touches the directories. The locks live as long as [`LogDirs`].
 
@@ -87,10 +87,10 @@ pub struct LogDirs {
 }
 
 impl LogDirs {
-    /// Creates what is missing, locks every directory, checks whose it is, and takes the clean markers away.
+    /// Creates what is missing, locks every directory, checks whose it is, and reads how it was left.
     ///
-    /// When this returns, identities are on the device and no marker vouches for later writes. A directory that fails with
-    /// an I/O error is left out as long as another works, as Kafka does; that of the metadata log must work.
+    /// When this returns, identities are on the device; nothing else was changed. A directory that fails with an I/O error
+    /// is left out as long as another works, as Kafka does; that of the metadata log must work.
     ///
     /// # Errors
     /// A directory cannot be used; nothing of an existing identity was changed.
@@ -124,7 +124,7 @@ impl LogDirs {
             if let Some(first) = seen.insert(id, path) {
                 return Err(DirectoryError::SameDirectoryId { first: first.to_owned(), second: path.to_owned(), id });
             }
-            let (clean, clean_epoch) = match clean_shutdown::take(path).map_err(io_error(path))? {
+            let (clean, clean_epoch) = match clean_shutdown::read(path).map_err(io_error(path))? {
                 CleanShutdown::Unclean => (false, None),
                 CleanShutdown::Clean(epoch) => (true, epoch),
             };
@@ -156,6 +156,16 @@ impl LogDirs {
     /// The ids of the directories, in the order of `log.dirs`.
     pub fn ids(&self) -> Vec<Uuid> {
         self.dirs.iter().map(|dir| dir.id).collect()
+    }
+
+    /// Removes the clean markers, for good when this returns. To be called before anything in the directories is written;
+    /// [`crate::metadata::directory::LogDir::clean`] still says how they were left.
+    ///
+    /// # Errors
+    /// A marker could not be removed.
+    pub fn remove_clean_markers(&self) -> Result<(), DirectoryError> {
+        let all = self.dirs.iter().chain(&self.metadata_dir);
+        all.into_iter().try_for_each(|dir| clean_shutdown::remove(&dir.path).map_err(io_error(&dir.path)))
     }
 
     /// Says in the given directories that all their logs are complete. To be called last, when every log in them is closed.
@@ -287,8 +297,14 @@ mod tests {
         assert_eq!(dirs.previous_broker_epoch(), None, "one directory was not left in order");
         dirs.mark_clean(BrokerEpoch(9), &[]).unwrap();
         drop(dirs);
-        let dirs = LogDirs::open(&paths, &paths[0], &identity(1, Some(&cluster))).unwrap();
-        assert_eq!(dirs.previous_broker_epoch(), Some(BrokerEpoch(9)));
+        for marker in [Some(BrokerEpoch(9)), Some(BrokerEpoch(9)), None] {
+            let dirs = LogDirs::open(&paths, &paths[0], &identity(1, Some(&cluster))).unwrap();
+            assert_eq!(dirs.previous_broker_epoch(), marker, "a start that got no further changes nothing");
+            if paths[0].join("second").exists() {
+                dirs.remove_clean_markers().unwrap();
+            }
+            fs::write(paths[0].join("second"), "").unwrap();
+        }
     }
 
     #[test]
