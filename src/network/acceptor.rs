@@ -26,6 +26,10 @@ use crate::runtime::{
 /// How long the acceptor waits after an error (out of descriptors, mostly) before it tries again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long it waits for another shard to take a connection, and between attempts.
+const HAND_OVER_PATIENCE: Duration = Duration::from_secs(1);
+const HAND_OVER_PAUSE: Duration = Duration::from_millis(1);
+
 /// Connections of each shard and of each address, counted across shards.
 #[derive(Clone, Debug)]
 pub struct ConnectionCounts {
@@ -178,7 +182,11 @@ impl Shared {
             };
             match future::or(async { Some(listener.accept().await) }, stopped).await {
                 None => {}
-                Some(Ok(accepted)) => self.place(accepted, index),
+                Some(Ok(accepted)) => {
+                    self.place(accepted, index).await;
+                    // A storm of clients must not keep the shard from serving those it has.
+                    task::yield_if_needed().await;
+                }
                 Some(Err(error)) => {
                     tracing::warn!(%error, "cannot accept a connection; raise the limit of open files if it is that");
                     timer::timeout(ACCEPT_PAUSE, self.stop.notified()).await;
@@ -187,8 +195,28 @@ impl Shared {
         }
     }
 
-    fn place(&self, accepted: Accepted, listener: usize) {
-        let Acceptor { doors, counts, connections_max, connections_per_ip_max } = &self.acceptor;
+    async fn place(&self, accepted: Accepted, listener: usize) {
+        let peer = accepted.peer();
+        if let Err(reason) = self.count(peer.ip()) {
+            return self.refused.because(peer, format_args!("{reason}"));
+        }
+        let Acceptor { doors, counts, .. } = &self.acceptor;
+        let shard = counts.place();
+        match doors.get(shard) {
+            Some(Door::Here(admit)) => admit(accepted, listener),
+            Some(Door::There(link)) => {
+                if !hand_over(link, (accepted, listener)).await {
+                    self.refused.because(peer, format_args!("shard {shard} does not keep up"));
+                    counts.ended(shard, peer.ip());
+                }
+            }
+            None => counts.ended(shard, peer.ip()),
+        }
+    }
+
+    /// Counts a connection from `ip`, or says which limit is reached.
+    fn count(&self, ip: IpAddr) -> Result<(), String> {
+        let Acceptor { counts, connections_max, connections_per_ip_max, .. } = &self.acceptor;
         let mut per_ip = self.per_ip.borrow_mut();
         for ip in counts.ended_in.try_iter() {
             if let Some(count) = per_ip.get_mut(&ip) {
@@ -198,28 +226,29 @@ impl Shared {
                 }
             }
         }
-        let peer = accepted.peer();
         if counts.total() >= *connections_max {
-            self.refused.because(peer, format_args!("max.connections = {connections_max} are open"));
-            return;
+            return Err(format!("max.connections = {connections_max} are open"));
         }
-        let of_peer = per_ip.entry(peer.ip()).or_insert(0);
-        if *of_peer >= *connections_per_ip_max {
-            self.refused.because(peer, format_args!("max.connections.per.ip = {connections_per_ip_max} are open from there"));
-            return;
+        let of_peer = per_ip.get(&ip).copied().unwrap_or(0);
+        if of_peer >= *connections_per_ip_max {
+            return Err(format!("max.connections.per.ip = {connections_per_ip_max} are open from there"));
         }
-        *of_peer += 1;
-        drop(per_ip);
-        let shard = counts.place();
-        match doors.get(shard) {
-            Some(Door::Here(admit)) => admit(accepted, listener),
-            Some(Door::There(link)) => {
-                if link.try_send((accepted, listener)).is_err() {
-                    self.refused.because(peer, format_args!("shard {shard} does not keep up"));
-                    counts.ended(shard, peer.ip());
-                }
-            }
-            None => counts.ended(shard, peer.ip()),
+        per_ip.insert(ip, of_peer + 1);
+        Ok(())
+    }
+}
+
+/// Hands a connection to another shard. While the link is full, the next clients wait in the kernel's queue; false if the
+/// shard takes nothing for too long.
+async fn hand_over(link: &link::Sender<(Accepted, usize)>, mut message: (Accepted, usize)) -> bool {
+    let mut patience = HAND_OVER_PATIENCE;
+    loop {
+        match link.try_send(message) {
+            Ok(()) => return true,
+            Err(_) if patience.is_zero() => return false,
+            Err(back) => message = back,
         }
+        timer::sleep(HAND_OVER_PAUSE).await;
+        patience = patience.saturating_sub(HAND_OVER_PAUSE);
     }
 }

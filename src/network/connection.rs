@@ -27,6 +27,8 @@ use crate::{
 
 /// Bytes that a quiet connection waits with.
 const WAITING_BYTES: usize = 2 << 10;
+/// Frames for which a quiet connection keeps room.
+const FRAMES_KEPT: usize = 16;
 /// While so many bytes of answers are not taken by the client, its next request waits.
 const UNSENT_BYTES_MAX: usize = 16 << 20;
 
@@ -199,8 +201,12 @@ impl<H: Handler> Reader<H> {
             }
             self.lively = false;
         }
-        // Nothing is there: wait without holding a large buffer, as thousands of connections may.
+        // Nothing is there: wait without holding much memory, as thousands of connections may.
         self.receiving.rest();
+        self.vitals.pending.rest();
+        if self.frames.capacity() > FRAMES_KEPT {
+            self.frames = Vec::new();
+        }
         let mut waiting = [0; WAITING_BYTES];
         let mut bytes = self.vitals.stream.read(&mut waiting).await?;
         self.receiving.push(&waiting[..bytes]);
@@ -300,5 +306,33 @@ impl<H: Handler> Reader<H> {
         while self.vitals.pending.len() > 0 && !self.vitals.pending.is_ended() {
             self.vitals.pending.progressed().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+
+    use super::*;
+
+    struct Nothing;
+
+    impl Handler for Nothing {
+        fn handle(self: &Rc<Self>, _: &Rc<ConnectionContext>, _: Bytes, slot: ResponseSlot) -> Disposition {
+            slot.skip();
+            Disposition::Continue
+        }
+    }
+
+    /// The size of the future that `make` would give; it is never called.
+    fn bytes_of<A, F: Future>(_: impl FnOnce(A) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_quiet_connection_takes_little_memory() {
+        let reader = bytes_of(|(registry, handler, stream)| serve::<Nothing>(registry, handler, stream, 0));
+        let writer = bytes_of(|(pending, stream, counters): (&'static Pending, &'static Stream, _)| send_answers(pending, stream, counters));
+        assert!(reader + writer < 4 << 10, "{reader} + {writer}");
     }
 }

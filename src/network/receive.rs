@@ -26,6 +26,8 @@ const POOLED_BYTES_MAX: usize = 4 << 20;
 const POOL_BYTES_MAX: usize = 32 << 20;
 /// Buffers on their way back to the pool.
 const RETURNING_MAX: usize = 64;
+/// Frames for which a quiet connection keeps room.
+const RANGES_KEPT: usize = 16;
 /// Receives that need much less than the buffer before it gets smaller.
 const SHRINK_AFTER: u8 = 32;
 
@@ -205,6 +207,9 @@ impl Receiving {
     pub(super) fn rest(&mut self) {
         if self.filled == 0 && !self.buffer.is_empty() {
             self.pool.put(std::mem::take(&mut self.buffer));
+        }
+        if self.ranges.capacity() > RANGES_KEPT {
+            self.ranges = Vec::new();
         }
     }
 

@@ -12,6 +12,11 @@ use crate::{
     runtime::{buffer::Slice, clock, net::Stream, notify::Notify},
 };
 
+/// Slices for which a writer without work keeps room.
+const SLICES_KEPT: usize = 16;
+/// Requests for which a quiet connection keeps room.
+const PLACES_KEPT: usize = 16;
+
 /// One request that was handed to the handler.
 #[derive(Debug)]
 struct Place {
@@ -70,6 +75,14 @@ impl Pending {
         places.push_back(Place { request_bytes, outcome: None });
         self.request_bytes.set(self.request_bytes.get() + request_bytes);
         self.first.get() + places.len() as u64 - 1
+    }
+
+    /// Gives memory back while no request is in work.
+    pub(super) fn rest(&self) {
+        let mut places = self.places.borrow_mut();
+        if places.is_empty() && places.capacity() > PLACES_KEPT {
+            *places = VecDeque::new();
+        }
     }
 
     /// Requests in work.
@@ -195,6 +208,3 @@ pub(super) async fn send_answers(pending: &Pending, stream: &Stream, counters: &
         }
     }
 }
-
-/// Slices for which a writer without work keeps room.
-const SLICES_KEPT: usize = 64;

@@ -17,6 +17,7 @@ use crate::{
     api::exchange::{ConnectionContext, Disposition, Handler, ResponseFrame, ResponseSlot},
     runtime::{
         executor::run_alone,
+        link,
         net::{Accepted, Listener},
         task, timer,
     },
@@ -346,4 +347,61 @@ fn stopping_finishes_what_is_in_work() {
         std::thread::spawn(move || sender.send((receive(&mut stream).unwrap(), receive(&mut stream).is_err())));
     });
     assert_eq!(receiver.recv_timeout(Duration::from_secs(10)).unwrap(), (b"l1".to_vec(), true));
+}
+
+/// More clients at once than the link to the other shard holds: they wait their turn.
+#[test]
+fn a_storm_of_clients_is_spread_over_the_shards() {
+    const CLIENTS: usize = 200;
+    let (out, inbound) = link::pair::<(Accepted, usize)>(2);
+    let (told, address) = flume::bounded(1);
+    let (stop, stopped) = flume::bounded::<()>(0);
+    let stopped_too = stopped.clone();
+    let counts = ConnectionCounts::new(2);
+    let counts_too = counts.clone();
+    let shard = move |own: usize, counts: ConnectionCounts| {
+        let (registry, handler) = (Registry::new(limits()), Rc::new(Echo { handled: RefCell::default() }));
+        let admitted = Rc::clone(&registry);
+        let admit = move |accepted: Accepted, listener| {
+            let (counts, peer) = (counts.clone(), accepted.peer().ip());
+            admitted.admit(&handler, accepted, listener, move || counts.ended(own, peer));
+        };
+        (registry, admit)
+    };
+    let back = std::thread::spawn(move || {
+        run_alone(move || async move {
+            let (registry, admit) = shard(1, counts_too);
+            let link = inbound.connect().await;
+            task::spawn("entrance", async move {
+                while let Some((accepted, listener)) = link.recv().await {
+                    admit(accepted, listener);
+                    // It is slow.
+                    timer::sleep(Duration::from_millis(1)).await;
+                }
+            });
+            assert!(stopped_too.recv_async().await.is_err());
+            registry.counters().now().opened
+        })
+    });
+    let front = std::thread::spawn(move || {
+        run_alone(move || async move {
+            let (registry, admit) = shard(0, counts.clone());
+            let doors = vec![Door::Here(Rc::new(admit)), Door::There(out.connect().await)];
+            let listener = Listener::bind("127.0.0.1:0").unwrap();
+            told.send(listener.local_addr().unwrap()).unwrap();
+            let accepting = Acceptor { doors, counts, connections_max: 1000, connections_per_ip_max: 1000 }.start(vec![listener]);
+            assert!(stopped.recv_async().await.is_err());
+            assert_eq!(accepting.refused(), 0);
+            registry.counters().now().opened
+        })
+    });
+    let address = address.recv().unwrap();
+    let mut clients: Vec<TcpStream> = (0..CLIENTS).map(|_| connect(address)).collect();
+    for client in &mut clients {
+        send(client, b"e");
+        assert_eq!(receive(client).unwrap(), b"e");
+    }
+    drop(stop);
+    let opened = (front.join().unwrap().unwrap(), back.join().unwrap().unwrap());
+    assert_eq!(opened, (CLIENTS as u64 / 2, CLIENTS as u64 / 2));
 }

@@ -22,6 +22,8 @@ use super::{buffer::Slice, file::io_error, sys};
 
 /// Slices in one send: the kernel's limit (UIO_MAXIOV).
 const SLICES_MAX: usize = 1024;
+/// So many slices are gathered without an allocation.
+const FEW_SLICES: usize = 32;
 /// Connections that the kernel completes before we accept them (bounded by net.core.somaxconn).
 const BACKLOG: i32 = 4096;
 
@@ -215,7 +217,7 @@ impl Stream {
         let mut first = 0;
         let mut skip = 0;
         while first < slices.len() {
-            let mut vector: [IoSlice<'_>; 64] = [IoSlice::new(&[]); 64];
+            let mut vector: [IoSlice<'_>; FEW_SLICES] = [IoSlice::new(&[]); FEW_SLICES];
             let many: Vec<IoSlice<'_>>;
             let rest = &slices[first..slices.len().min(first + SLICES_MAX)];
             let all = rest.iter().enumerate().map(|(index, slice)| IoSlice::new(if index == 0 { &slice[skip..] } else { slice }));

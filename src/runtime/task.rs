@@ -3,12 +3,11 @@
 use std::{
     any::Any,
     future::Future,
-    panic::AssertUnwindSafe,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll},
 };
 
-use futures_lite::FutureExt;
 use glommio::{Latency, Shares, TaskQueueHandle};
 
 /// The task ended by a panic, or its executor did.
@@ -24,14 +23,14 @@ impl<T> Future for JoinHandle<T> {
     type Output = Result<T, TaskFailed>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll(context).map(|result| result.flatten().ok_or(TaskFailed))
+        Pin::new(&mut self.0).poll(context).map(|result| result.flatten().ok_or(TaskFailed))
     }
 }
 
 /// Starts a task on this shard, with the shares of the task that calls it: what background work starts is background
 /// work. `name` appears in the log if it panics.
 pub fn spawn<T: 'static>(name: &'static str, future: impl Future<Output = T> + 'static) -> JoinHandle<T> {
-    JoinHandle(glommio::spawn_local(guarded(name, future)).detach())
+    JoinHandle(glommio::spawn_local(Guarded::new(name, future)).detach())
 }
 
 /// Starts a task that gets little of the core while others want it: zeroing, retention, recovery.
@@ -41,19 +40,42 @@ pub fn spawn_background<T: 'static>(name: &'static str, future: impl Future<Outp
             glommio::executor().create_task_queue(Shares::Static(50), Latency::NotImportant, "background");
     }
     let queue = QUEUE.with(|queue| *queue);
-    match glommio::spawn_local_into(guarded(name, future), queue) {
+    match glommio::spawn_local_into(Guarded::new(name, future), queue) {
         Ok(task) => JoinHandle(task.detach()),
         Err(_) => unreachable!("the queue was made by this executor"),
     }
 }
 
-async fn guarded<T>(name: &'static str, future: impl Future<Output = T>) -> Option<T> {
-    match AssertUnwindSafe(future).catch_unwind().await {
-        Ok(value) => Some(value),
-        Err(panic) => {
-            tracing::error!(task = name, panic = panic_text(&*panic), "a task panicked: this is a defect of corelog");
-            None
+/// A task's future that survives its panic. Boxed, because a future that is moved into another takes its size twice, and
+/// there may be thousands of tasks.
+struct Guarded<F: Future> {
+    name: &'static str,
+    future: Option<Pin<Box<F>>>,
+}
+
+impl<F: Future> Guarded<F> {
+    fn new(name: &'static str, future: F) -> Self {
+        Self { name, future: Some(Box::pin(future)) }
+    }
+}
+
+impl<F: Future> Future for Guarded<F> {
+    type Output = Option<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<F::Output>> {
+        let Some(future) = &mut self.future else { return Poll::Ready(None) };
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
+        let panic = match polled {
+            Ok(polled) => return polled.map(Some),
+            Err(panic) => panic,
+        };
+        tracing::error!(task = self.name, panic = panic_text(&*panic), "a task panicked: this is a defect of corelog");
+        // What it holds is dropped at once: others may wait for that, and that may panic too.
+        let future = self.future.take();
+        if catch_unwind(AssertUnwindSafe(|| drop(future))).is_err() {
+            tracing::error!(task = self.name, "a task panicked again while it was dropped");
         }
+        Poll::Ready(None)
     }
 }
 
