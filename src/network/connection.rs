@@ -30,7 +30,7 @@ const WAITING_BYTES: usize = 2 << 10;
 /// Frames for which a quiet connection keeps room.
 const FRAMES_KEPT: usize = 16;
 /// While so many bytes of answers are not taken by the client, its next request waits.
-const UNSENT_BYTES_MAX: usize = 16 << 20;
+const UNSENT_BYTES_MAX: usize = 1 << 20;
 
 /// What the registry watches of a connection.
 #[derive(Debug)]

@@ -24,13 +24,15 @@ use crate::{
     record::ProduceRules,
     runtime::{
         channel::{self, Receiver, Sender},
-        clock,
+        clock, fs,
         notify::Notify,
         oneshot, task,
     },
     types::{ErrorCode, LeaderEpoch, Offset, PartitionId, ProducerId, TopicPartition},
 };
 
+/// File in the partition's folder with the log start that DeleteRecords left; Kafka ignores files that it does not know.
+const LOG_START: &str = "corelog.start";
 /// How many errands are done before a write is started for what they staged.
 const TURN_MESSAGES_MAX: usize = 512;
 
@@ -142,12 +144,13 @@ impl Drop for Ended {
 }
 
 async fn open_and_run(start: Start, env: PartitionEnv, shared: Rc<Shared>, sender: Sender<Message>, inbox: Receiver<Message>) {
+    let folder = start.log_dir.join(start.name.to_string());
     let options = OpenOptions {
         log_dir: start.log_dir,
         name: start.name,
         topic_id: start.id.topic_id,
         settings: log_settings(&start.config),
-        start: start.known.log_start,
+        start: start.known.log_start.max(deleted_before(&folder).await),
         recovery_point: start.known.recovery_point.unwrap_or_default(),
         clean: start.known.clean,
         now_ms: clock::now_ms(),
@@ -177,6 +180,7 @@ async fn open_and_run(start: Start, env: PartitionEnv, shared: Rc<Shared>, sende
     let mut partition = Partition {
         shared,
         env,
+        folder,
         sender,
         log: Some(log),
         rules: append::rules(&start.config, env_decompressed),
@@ -188,6 +192,12 @@ async fn open_and_run(start: Start, env: PartitionEnv, shared: Rc<Shared>, sende
         closing: None,
     };
     partition.run(inbox).await;
+}
+
+/// The log start that the last DeleteRecords left; `None` without one, or if the file says nothing.
+async fn deleted_before(folder: &std::path::Path) -> Option<Offset> {
+    let text = fs::read(&folder.join(LOG_START), 64).await.ok()?;
+    Offset::new(std::str::from_utf8(&text).ok()?.trim().parse().ok()?)
 }
 
 /// What is left to do for a partition whose log cannot be used: answer everyone.
@@ -212,6 +222,7 @@ async fn refuse_everything(shared: &Shared, inbox: &Receiver<Message>) {
 pub(super) struct Partition {
     pub(super) shared: Rc<Shared>,
     pub(super) env: PartitionEnv,
+    folder: PathBuf,
     sender: Sender<Message>,
     /// Taken out only to be closed.
     pub(super) log: Option<Log>,
@@ -251,7 +262,10 @@ impl Partition {
             Message::Append(append) => self.append(append),
             Message::Written(outcome) => self.write_ended(outcome),
             Message::Flushed(result) => self.flush_ended(result),
-            Message::DeleteRecords { before, reply } => reply.send(self.delete_records(before)),
+            Message::DeleteRecords { before, reply } => match self.delete_records(before) {
+                Ok(start) => self.keep_start(start, reply),
+                Err(refusal) => reply.send(Err(refusal)),
+            },
             Message::Producers { reply } => reply.send(self.list_producers()),
             Message::Reconfigure(config) => {
                 self.log_mut().configure(log_settings(&config));
@@ -396,6 +410,19 @@ impl Partition {
         self.log_mut().advance_start(before);
         self.follow_log_start();
         Ok(self.shared.marks.log_start())
+    }
+
+    /// Answers a deletion once it is written down: what a client was told is gone must not come back after a crash, and
+    /// the checkpoints of the log directory are written only now and then.
+    fn keep_start(&self, start: Offset, reply: oneshot::Sender<Result<Offset, Refusal>>) {
+        let (path, env, shared) = (self.folder.join(LOG_START), self.env.clone(), Rc::clone(&self.shared));
+        task::spawn("write the log start", async move {
+            let written = fs::write_atomic(&path, start.to_string().into_bytes()).await;
+            reply.send(written.map(|()| start).map_err(|error| {
+                (env.directory_failed)(&error);
+                storage_error(&shared)
+            }));
+        });
     }
 
     /// Lets readers see the epochs as they are now.
