@@ -1,8 +1,9 @@
 //! From a configuration to a running broker, and its end: what the main thread does.
 
 use std::{
-    io::Write,
+    io::{ErrorKind, Write},
     net::{SocketAddr, ToSocketAddrs},
+    time::Duration,
 };
 
 use super::control;
@@ -13,6 +14,9 @@ use crate::{
         preflight::{self, Finding, Verdict},
     },
 };
+
+/// How long an address may be in use by a broker that is just ending.
+const ADDRESS_PATIENCE_NS: u64 = 3_000_000_000;
 
 /// Why the broker did not start, or did not end well. Printed to the operator.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +80,16 @@ fn listen_address(listener: &crate::config::Listener) -> Result<SocketAddr, Star
     let host = if listener.host.is_empty() { "0.0.0.0" } else { listener.host.as_str() };
     let mut addresses = (host, listener.port).to_socket_addrs().map_err(|error| refuse(error.to_string()))?;
     let address = addresses.next().ok_or_else(|| refuse("the name has no address".to_owned()))?;
-    net::free_address(address).map_err(|error| refuse(error.to_string()))
+    let started_ns = clock::monotonic_ns();
+    loop {
+        match net::free_address(address) {
+            // The kernel takes a moment to give up the sockets of a process with io_uring, even one that was killed.
+            Err(error) if error.kind() == ErrorKind::AddrInUse && clock::monotonic_ns() - started_ns < ADDRESS_PATIENCE_NS => {
+                std::thread::park_timeout(Duration::from_millis(10));
+            }
+            result => return result.map_err(|error| refuse(error.to_string())),
+        }
+    }
 }
 
 /// Tells the operator what was found, on standard output.

@@ -109,12 +109,12 @@ fn raise(resource: Resource) -> Option<u64> {
 fn memlock(shards: usize) -> Finding {
     let needed = MEMLOCK_BYTES_PER_SHARD * shards as u64;
     match raise(Resource::Memlock) {
-        None => finding("locked memory", "unlimited", Verdict::Good),
-        Some(bytes) if bytes >= needed => finding("locked memory", format!("{} KiB", bytes >> 10), Verdict::Good),
+        None => finding("memlock", "unlimited", Verdict::Good),
+        Some(bytes) if bytes >= needed => finding("memlock", format!("{} KiB", bytes >> 10), Verdict::Good),
         Some(bytes) => {
             let advice =
                 format!("{shards} shards need {} KiB: raise it (ulimit -l, LimitMEMLOCK=infinity) or lower corelog.cores", needed >> 10);
-            finding("locked memory", format!("{} KiB", bytes >> 10), Verdict::Refused(advice))
+            finding("memlock", format!("{} KiB", bytes >> 10), Verdict::Refused(advice))
         }
     }
 }
@@ -123,9 +123,9 @@ fn nofile() -> Finding {
     match raise(Resource::Nofile) {
         Some(files) if files < NOFILE_WANTED => {
             let drawback = format!("many partitions or connections need more: raise it to {NOFILE_WANTED} (ulimit -n, LimitNOFILE)");
-            finding("open files", files.to_string(), Verdict::Drawback(drawback))
+            finding("nofile", files.to_string(), Verdict::Drawback(drawback))
         }
-        files => finding("open files", files.map_or("unlimited".to_owned(), |files| files.to_string()), Verdict::Good),
+        files => finding("nofile", files.map_or("unlimited".to_owned(), |files| files.to_string()), Verdict::Good),
     }
 }
 

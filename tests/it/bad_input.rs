@@ -358,7 +358,7 @@ fn clients_that_never_read_cost_little() {
 
 #[test]
 fn a_batch_that_grows_without_end_is_refused() {
-    withstands(&[], |broker| {
+    withstands(&["corelog.decompressed.bytes.max=16777216"], |broker| {
         let mut wire = broker.connect();
         talk::create_topic(&mut wire, "bombed", 1, &[]);
         talk::create_topic(&mut wire, "unpacked", 1, &[("compression.type", "uncompressed")]);

@@ -25,8 +25,8 @@ pub(super) fn ask(side: &mut Side) {
             side.ask::<_, InitProducerIdResponse>(&format!("producer id with timeout {timeout}"), &request, version);
         }
         if version >= 3 {
-            for (producer_id, producer_epoch) in [(id, 0), (id, 5), (5_000_000, 0), (-1, 3), (id, -1)] {
-                let what = if producer_id == id { "its own" } else { "another" };
+            let cases = [("its own", id, 0), ("its own", id, 5), ("another", 5_000_000, 0), ("none", -1, 3), ("its own", id, -1)];
+            for (what, producer_id, producer_epoch) in cases {
                 let request = InitProducerIdRequest { producer_id, producer_epoch, ..plain.clone() };
                 side.ask::<_, InitProducerIdResponse>(&format!("producer id on {what} with epoch {producer_epoch}"), &request, version);
             }
