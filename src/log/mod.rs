@@ -14,6 +14,7 @@ mod settings;
 pub use settings::LogSettings;
 
 // The life of a log.
+#[expect(clippy::module_inception, reason = "the log itself is what this folder is about")]
 mod log;
 mod recovery;
 mod retention;

@@ -136,7 +136,7 @@ mod tests {
 
     fn state(sealed: usize, blob: Vec<u8>) -> State {
         let largest = |number: usize| {
-            (number % 2 == 0).then_some(Timestamped { timestamp: number as i64, offset: Offset::saturating(number as i64) })
+            number.is_multiple_of(2).then_some(Timestamped { timestamp: number as i64, offset: Offset::saturating(number as i64) })
         };
         State {
             active: Offset::saturating(500),

@@ -120,7 +120,7 @@ impl LogView {
             return Ok(ReadPlan::empty());
         };
         let wanted = Wanted { from, upper, max_bytes, min_one_batch };
-        Ok(match self.from_cache(&segment, &wanted) {
+        Ok(match self.cached_slices(&segment, &wanted) {
             Some(slices) => ReadPlan::ready(slices),
             None => ReadPlan::file(Rc::clone(self), segment, wanted),
         })
@@ -151,7 +151,7 @@ impl LogView {
     }
 
     /// The answer, if all of it is in the tail cache.
-    fn from_cache(&self, segment: &Segment, wanted: &Wanted) -> Option<Vec<Slice>> {
+    fn cached_slices(&self, segment: &Segment, wanted: &Wanted) -> Option<Vec<Slice>> {
         let indexes = segment.indexes.borrow();
         let offsets = &indexes.as_ref()?.offsets;
         let cache = self.cache.borrow();

@@ -296,6 +296,7 @@ impl Partition {
         }
     }
 
+    #[expect(clippy::expect_used, reason = "only `close` takes the log, and it is the actor's last step")]
     pub(super) fn log_mut(&mut self) -> &mut Log {
         self.log.as_mut().expect("the log is there until the actor ends")
     }

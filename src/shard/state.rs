@@ -189,7 +189,7 @@ impl Shard {
     pub async fn look_up(self: &Rc<Self>, questions: Vec<(PartitionId, LookUp)>) -> Vec<Result<LookedUp, Refusal>> {
         let image = self.image();
         let mut answers: Vec<_> = questions.iter().map(|_| Err(Refusal::of(ErrorCode::UnknownTopicOrPartition))).collect();
-        let mut shares: Vec<(Vec<usize>, Vec<(PartitionId, LookUp)>)> = (0..self.count()).map(|_| Default::default()).collect();
+        let mut shares: Vec<Share> = (0..self.count()).map(|_| Share::default()).collect();
         for (index, (id, question)) in questions.into_iter().enumerate() {
             if let Some((indexes, share)) = self.owner_in(&image, id).and_then(|owner| shares.get_mut(owner.index())) {
                 indexes.push(index);
@@ -234,6 +234,9 @@ impl Shard {
         answers
     }
 }
+
+/// Questions for one shard, each with its place in the answer.
+type Share = (Vec<usize>, Vec<(PartitionId, LookUp)>);
 
 #[cfg(test)]
 mod tests {
