@@ -18,7 +18,7 @@ use crate::{
     log::{LogShared, SharedLimits, StorageFailure, sync_file_system},
     metadata::ClusterImage,
     network::{Acceptor, ConnectionCounts, Door, NetworkLimits, Registry},
-    partition::PartitionEnv,
+    partition::{Pace, PartitionEnv},
     runtime::{channel, link, net::Accepted, net::Listener, task},
     shard::{Checkpoint, LogDirectory, Opening, PeerLinks, Router, Shard, ShardParts, flusher},
     types::{NodeId, ShardId, Text, Uuid},
@@ -193,10 +193,13 @@ fn log_directories(config: &BrokerConfig, directories: Vec<(Uuid, PathBuf)>, rep
                     }
                 })
             };
-            task::spawn("flusher", flusher::run(requests, Rc::clone(&retired), Rc::clone(&directory_failed)));
+            let pace = Rc::new(Pace::default());
+            let flushed = flusher::Flushed { pace: Rc::clone(&pace), retired: Rc::clone(&retired), failed: Rc::clone(&directory_failed) };
+            task::spawn("flusher", flusher::run(path.clone(), requests, flushed));
             let env = PartitionEnv {
                 log: Rc::clone(&log),
                 flusher,
+                pace,
                 retired,
                 directory_failed,
                 decompressed_bytes_max: config.decompressed_bytes_max,

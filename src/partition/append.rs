@@ -84,6 +84,7 @@ impl Partition {
             Refusal::because(code, error.to_string())
         })?;
         self.shared.marks.append_to(staged.next);
+        self.env.pace.staged();
         if self.shared.epochs.borrow().latest() != Some(epoch) {
             self.share_epochs();
         }

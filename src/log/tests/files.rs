@@ -249,7 +249,7 @@ fn appends_find_a_runway() {
             let outcome = log.take_write().unwrap().execute().await;
             log.complete_write(outcome).unwrap();
             let request = log.flush_request().unwrap();
-            dirty += usize::from(request.is_dirty());
+            dirty += usize::from(request.dirty_files().next().is_some());
             request.execute().await.unwrap();
             log.flushed(&request);
             assert!(log.flush_request().is_none());
