@@ -20,7 +20,7 @@ use crate::{
     metadata::ClusterImage,
     partition::{Acks, Append, AppendSink, Appended, Refusal},
     protocol::messages::produce::{
-        BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceData, TopicProduceResponse,
+        BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceData, TopicProduceResponse,
     },
     types::{ErrorCode, PartitionId, ShardId, is_internal_topic},
 };
@@ -137,38 +137,36 @@ impl Batches {
 /// The answer of a produce request while its partitions work.
 struct PendingProduce {
     acks: Acks,
-    /// The shape of the answer, without results.
+    /// Each partition's place says that it failed until its result is there.
     response: RefCell<ProduceResponse>,
-    /// One for each partition, in the order of the request.
-    results: RefCell<Vec<Option<Result<Appended, Refusal>>>>,
     /// Results still missing, plus one until all partitions are named.
     missing: Cell<usize>,
+    /// Why a request without an answer failed.
+    failed: RefCell<Option<String>>,
     head: ResponseHead,
     slot: RefCell<Option<ResponseSlot>>,
 }
 
 impl PendingProduce {
     fn new(body: &ProduceRequest, request: &Request, acks: Option<Acks>, slot: ResponseSlot) -> Rc<Self> {
-        let responses: Vec<TopicProduceResponse> = body
-            .topic_data
-            .iter()
-            .map(|topic| TopicProduceResponse {
-                name: topic.name.clone(),
-                topic_id: topic.topic_id,
-                partition_responses: topic
-                    .partition_data
-                    .iter()
-                    .map(|partition| PartitionProduceResponse { index: partition.index, ..PartitionProduceResponse::default() })
-                    .collect(),
-            })
-            .collect();
+        let place = |partition: &PartitionProduceData| PartitionProduceResponse {
+            index: partition.index,
+            error_code: ErrorCode::UnknownServerError.code(),
+            ..PartitionProduceResponse::default()
+        };
+        let answer = |topic: &TopicProduceData| TopicProduceResponse {
+            name: topic.name.clone(),
+            topic_id: topic.topic_id,
+            partition_responses: topic.partition_data.iter().map(place).collect(),
+        };
+        let responses: Vec<TopicProduceResponse> = body.topic_data.iter().map(answer).collect();
         let results: usize = responses.iter().map(|topic| topic.partition_responses.len()).sum();
         Rc::new(Self {
             // With bad acks every partition is refused, and the client hears of it.
             acks: acks.unwrap_or(Acks::Leader),
             response: RefCell::new(ProduceResponse { responses, ..ProduceResponse::default() }),
-            results: RefCell::new((0..results).map(|_| None).collect()),
             missing: Cell::new(results + 1),
+            failed: RefCell::new(None),
             head: request.response_head(),
             slot: RefCell::new(Some(slot)),
         })
@@ -185,28 +183,29 @@ impl PendingProduce {
             return;
         }
         let Some(slot) = self.slot.take() else { return };
-        let results = self.results.take();
-        let failed = results.iter().flatten().find_map(|result| result.as_ref().err());
-        match (self.acks, failed) {
+        match (self.acks, self.failed.take()) {
             (Acks::None, None) => slot.skip(),
             // Without an answer, a closed connection is the only way to tell (KafkaApis.handleProduceRequest).
             (Acks::None, Some(refusal)) => slot.close(format!("a produce request with acks=0 failed: {refusal}")),
-            _ => {
-                let mut response = self.response.take();
-                let places = response.responses.iter_mut().flat_map(|topic| &mut topic.partition_responses);
-                for (place, result) in places.zip(results) {
-                    fill(place, result.unwrap_or_else(|| Err(Refusal::of(ErrorCode::UnknownServerError))));
-                }
-                self.head.fill(slot, &response);
-            }
+            _ => self.head.fill(slot, &self.response.take()),
         }
     }
 }
 
 impl AppendSink for PendingProduce {
     fn appended(&self, index: u32, result: Result<Appended, Refusal>) {
-        if let Some(place) = self.results.borrow_mut().get_mut(index as usize) {
-            *place = Some(result);
+        if self.acks == Acks::None && let Err(refusal) = &result {
+            self.failed.borrow_mut().get_or_insert_with(|| refusal.to_string());
+        }
+        let mut index = index as usize;
+        for topic in &mut self.response.borrow_mut().responses {
+            match topic.partition_responses.get_mut(index) {
+                Some(place) => {
+                    fill(place, result);
+                    break;
+                }
+                None => index -= topic.partition_responses.len(),
+            }
         }
         self.one_less();
     }

@@ -27,7 +27,7 @@ pub struct SharedLimits {
     pub open_files: usize,
     /// Bytes of the indexes of sealed segments in memory.
     pub index_bytes: usize,
-    /// Background steps (zeroing, sealing, preparing) at a time.
+    /// Background steps (sealing, preparing) at a time.
     pub background: usize,
 }
 
@@ -55,6 +55,8 @@ pub struct LogShared {
     pub(super) files: OpenFiles,
     pub(super) indexes: LoadedIndexes,
     pub(super) permits: Rc<Permits>,
+    /// One runway grows at a time: the appends of all logs share the device with its zeroes, and would wait for several.
+    pub(super) zeroing: Rc<Permits>,
     zeroes: OnceCell<SharedBuf>,
     /// Tasks of background work that have not ended.
     pub(super) working: Cell<usize>,
@@ -69,6 +71,7 @@ impl LogShared {
             files: OpenFiles::new(limits.open_files),
             indexes: LoadedIndexes::new(limits.index_bytes),
             permits: Rc::new(Permits::new(limits.background.max(1))),
+            zeroing: Rc::new(Permits::new(1)),
             zeroes: OnceCell::new(),
             working: Cell::new(0),
             failures,
