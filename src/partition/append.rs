@@ -74,7 +74,8 @@ impl Partition {
             Ok(Verdict::Append) => {}
             Ok(Verdict::Duplicate(batch)) => {
                 let log_start = self.shared.marks.log_start();
-                let appended = Appended { base_offset: batch.base_offset(), log_append_time_ms: None, log_start };
+                // Kafka answers a duplicate as if its largest timestamp were the time of its append.
+                let appended = Appended { base_offset: batch.base_offset(), log_append_time_ms: Some(batch.timestamp), log_start };
                 return Ok(Placed::Duplicate { appended, end: batch.last_offset.next() });
             }
             Err(error) => return Err(Refusal::because(error.code(), error.to_string())),

@@ -302,8 +302,12 @@ fn check_header(header: &BatchHeader, bytes: &[u8], rules: &ProduceRules) -> Res
         return Err(Refusal::invalid("clients cannot write control records"));
     }
     match header.producer_id {
-        Some(id) if header.producer_epoch.is_none() || header.base_sequence.is_none() => {
-            Err(Refusal::invalid(format!("producer id {id} comes without an epoch or a sequence number")))
+        Some(id) if header.base_sequence.is_none() => {
+            Err(Refusal::invalid(format!("producer id {id} comes without a sequence number")))
+        }
+        // Older than any epoch there can be (ProducerAppendInfo.checkProducerEpoch).
+        Some(id) if header.producer_epoch.is_none() => {
+            Err(Refusal::new(ErrorCode::InvalidProducerEpoch, format!("producer id {id} comes without an epoch")))
         }
         None if header.is_transactional() => Err(Refusal::invalid("a transactional batch must have a producer id")),
         _ => Ok(codec),

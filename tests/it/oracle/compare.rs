@@ -3,13 +3,13 @@
 use super::{differences::Difference, transcript::Entry};
 
 /// Fails with the list of differences that are not intended, and of intended ones that do not occur.
-pub(super) fn report(expected: &[Entry], got: &[Entry], intended: &[Difference]) {
+pub(super) fn report(expected: &[Entry], got: &[Entry], intended: &[&Difference]) {
     let questions = |entries: &[Entry]| entries.iter().map(|entry| entry.question.clone()).collect::<Vec<_>>();
     assert_eq!(questions(expected), questions(got), "both sides were asked the same");
     let mut seen = vec![false; intended.len()];
     let (mut unlisted, mut fields, mut listed) = (Vec::new(), 0, 0);
     for (expected, got) in expected.iter().zip(got) {
-        fields += expected.outcome.tree().differences(&got.outcome.tree(), "", &mut |path, kafka, corelog| {
+        fields += expected.outcome.differences(&got.outcome, &mut |path, kafka, corelog| {
             let matching: Vec<usize> =
                 (0..intended.len()).filter(|at| intended[*at].covers(&expected.question, path, kafka, corelog)).collect();
             if matching.is_empty() {
@@ -20,7 +20,7 @@ pub(super) fn report(expected: &[Entry], got: &[Entry], intended: &[Difference])
             }
         });
     }
-    eprintln!("{} questions, {fields} fields, {listed} intended differences", expected.len());
+    eprintln!("{} questions, {fields} values, {listed} differ as intended, {} do not", expected.len(), unlisted.len());
     let gone: Vec<String> =
         intended.iter().zip(&seen).filter(|(_, seen)| !**seen).map(|(difference, _)| format!("{difference:?}")).collect();
     assert!(

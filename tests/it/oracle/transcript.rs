@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -29,14 +30,26 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    /// What is compared: the fields of the answer, or one that says that there is none.
-    pub(super) fn tree(&self) -> Tree {
-        let none = |text: &str| field("outcome", text.to_owned());
+    /// Calls `found` for every field that differs, or once for the whole if one side has no answer; returns how many values
+    /// were compared.
+    pub(super) fn differences(&self, other: &Outcome, found: &mut impl FnMut(&str, &str, &str)) -> usize {
+        if let (Outcome::Answer(ours), Outcome::Answer(theirs)) = (self, other) {
+            return ours.differences(theirs, "", found);
+        }
+        if self != other {
+            found("outcome", &self.to_string(), &other.to_string());
+        }
+        1
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Outcome::Answer(tree) => tree.clone(),
-            Outcome::Closed => none("connection closed"),
-            Outcome::Silent => none("silence"),
-            Outcome::Malformed(text) => none(&format!("malformed: {text}")),
+            Outcome::Answer(tree) => tree.fmt(f),
+            Outcome::Closed => f.write_str("connection closed"),
+            Outcome::Silent => f.write_str("silence"),
+            Outcome::Malformed(text) => write!(f, "malformed: {text}"),
         }
     }
 }
