@@ -329,9 +329,8 @@ fn within_limit(batch: CheckedBatch, rules: &ProduceRules) -> Result<CheckedBatc
     Ok(batch)
 }
 
-/// What is wrong with the timestamp of record `index`, if anything is (LogValidator.validateTimestamp). All records of a
-/// batch that claims append time have its maximum timestamp; where producers' clocks count, that claim is let pass and the
-/// batch is stored without it.
+/// What is wrong with the timestamp of record `index`, if anything is (LogValidator.validateTimestamp). Where producers'
+/// clocks count, a batch that claims append time is let pass, and is stored without that claim.
 fn bad_timestamp(header: &BatchHeader, timestamp: i64, index: i32, rules: &ProduceRules, now_ms: i64) -> Option<String> {
     if rules.timestamp_type != TimestampType::CreateTime || timestamp == NO_TIMESTAMP {
         let claimed = header.timestamp_type() == TimestampType::LogAppendTime;
@@ -370,7 +369,6 @@ fn check_beginning(codec: Codec, stored: &[u8]) -> Result<(), Refusal> {
 /// Checks every record and gives the largest timestamp. The loop allocates only for records that it refuses.
 fn walk(plain: &[u8], header: &BatchHeader, rules: &ProduceRules, now_ms: i64) -> Result<i64, Refusal> {
     check_claimed_count(header, plain.len())?;
-    let is_claimed = header.timestamp_type() == TimestampType::LogAppendTime;
     let malformed =
         |index: i32, problem: &'static str| Refusal::invalid(BatchError::Record { index, problem }.to_string());
     let mut input = plain;
@@ -385,7 +383,6 @@ fn walk(plain: &[u8], header: &BatchHeader, rules: &ProduceRules, now_ms: i64) -
             .base_timestamp
             .checked_add(record.timestamp_delta)
             .ok_or_else(|| malformed(index, "timestamp out of range"))?;
-        let timestamp = if is_claimed { header.max_timestamp } else { timestamp };
         max_timestamp = max_timestamp.max(timestamp);
         if rules.keys_required && record.key.is_none() {
             errors

@@ -23,12 +23,17 @@ impl Serve for Shard {
             Request::Fetch { from: positions, max_bytes } => {
                 task::spawn("fetch for another shard", async move {
                     let fetched = fetch::read(&self, &positions, max_bytes).await;
-                    let fetched = fetched.into_iter().map(|fetched| Fetched {
-                        result: fetched.result,
-                        // The one copy of a read that crosses shards: these buffers must not leave their executor.
-                        records: fetched.records.iter().map(|slice| Bytes::copy_from_slice(slice)).collect(),
-                    });
-                    self.router().reply(from, correlation, Reply::Fetched(fetched.collect()));
+                    let mut copied = Vec::with_capacity(fetched.len());
+                    for Fetched { result, records } in fetched {
+                        let mut copies = Vec::with_capacity(records.len());
+                        for slice in records {
+                            // The one copy of a read that crosses shards: these buffers must not leave their executor.
+                            copies.push(Bytes::copy_from_slice(&slice));
+                            task::yield_if_needed().await;
+                        }
+                        copied.push(Fetched { result, records: copies });
+                    }
+                    self.router().reply(from, correlation, Reply::Fetched(copied));
                 });
             }
             Request::Watch { positions, bytes, deadline_ns } => {
