@@ -37,11 +37,14 @@ impl Serve for Shard {
                 });
             }
             Request::Watch { positions, bytes, deadline_ns } => {
+                let watch = self.watches.start(from, correlation);
                 task::spawn("watch for another shard", async move {
-                    fetch::watch(&self, &positions, bytes, deadline_ns).await;
+                    fetch::watch(&self, watch, &positions, bytes, deadline_ns).await;
+                    self.watches.finished(from, correlation);
                     self.router().reply(from, correlation, Reply::Progressed);
                 });
             }
+            Request::Unwatch(number) => self.watches.end(from, number),
             Request::LookUp(questions) => {
                 task::spawn("look up for another shard", async move {
                     let answers = self.look_up_here(questions).await;
