@@ -10,6 +10,7 @@ use std::{
 use super::{
     mailbox::{Reply, Request},
     router::Router,
+    watches::Watches,
 };
 use crate::{
     config::{BrokerConfig, Dynamic, LiveConfig},
@@ -74,6 +75,8 @@ pub struct Shard {
     parts: ShardParts,
     image: RefCell<Arc<ClusterImage>>,
     partitions: RefCell<HashMap<PartitionId, PartitionHandle>>,
+    /// What other shards wait for here.
+    pub(super) watches: Watches,
 }
 
 /// The shard that owns a partition: the same for everyone and after every restart with as many cores.
@@ -90,7 +93,7 @@ impl Shard {
     /// A shard without partitions: [`Shard::reconcile`] opens those that the image gives it.
     pub fn new(parts: ShardParts) -> Rc<Self> {
         let image = RefCell::new(Arc::clone(&parts.image));
-        Rc::new(Self { parts, image, partitions: RefCell::new(HashMap::new()) })
+        Rc::new(Self { parts, image, partitions: RefCell::new(HashMap::new()), watches: Watches::default() })
     }
 
     /// Which shard this is.

@@ -22,5 +22,6 @@ mod footprint;
 mod kafka_reads_our_directory;
 mod kill_nine;
 mod restart;
+mod settings;
 mod thousand_partitions;
 mod tidy;

@@ -162,7 +162,7 @@ fn a_read_in_flight_survives_the_deletion_of_its_segment() {
 fn few_descriptors_serve_many_segments() {
     on_shard(async |mut fixture| {
         let (failures, _failed) = channel::unbounded();
-        fixture.shared = LogShared::new(&SharedLimits { open_files: 3, cache_bytes: 0, index_bytes: 1, background: 1 }, failures);
+        fixture.shared = LogShared::new(&SharedLimits { open_files: 3, cache_bytes: 0, index_bytes: 1, background: 1, ..SharedLimits::default() }, failures);
         fixture.options.settings.segment_bytes = 8_000;
         let mut log = fixture.open().await;
         fill(&mut log, 0..40, 1500).await;
