@@ -30,6 +30,9 @@ mod listener;
 mod listener_keys;
 pub use listener::Listener;
 
+mod groups;
+pub use groups::GroupConfig;
+
 pub mod broker;
 pub use broker::{BrokerConfig, LiveConfig};
 
