@@ -14,6 +14,7 @@ pub mod metadata;
 pub mod load;
 pub mod partition;
 pub mod controller;
+pub mod coordinator;
 pub mod shard;
 pub mod api;
 pub mod network;

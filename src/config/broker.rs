@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
 
 use crate::types::NodeId;
 
-use super::{ConfigError, Dynamic, Layers, Listener, Notice, TopicConfig, Value, keys, resolve};
+use super::{ConfigError, Dynamic, GroupConfig, Layers, Listener, Notice, TopicConfig, Value, keys, resolve};
 
 /// Everything that is fixed while the broker runs, checked. Sizes in bytes, times in milliseconds.
 #[derive(Clone, Debug)]
@@ -85,6 +85,8 @@ pub struct BrokerConfig {
     pub partitions_max: usize,
     /// `corelog.producers.per.partition.max`.
     pub producers_per_partition_max: usize,
+    /// `group.*` and `offsets.*`.
+    pub groups: GroupConfig,
     layers: Layers,
 }
 
@@ -212,6 +214,7 @@ impl BrokerConfig {
             topics_max: read.size("corelog.topics.max"),
             partitions_max: read.size("corelog.partitions.max"),
             producers_per_partition_max: read.size("corelog.producers.per.partition.max"),
+            groups: GroupConfig::read(&read),
             layers,
         }
     }
@@ -242,11 +245,11 @@ impl Read<'_> {
     }
 
     /// A number that the table keeps from being negative.
-    fn ms(&self, name: &str) -> u64 {
+    pub(super) fn ms(&self, name: &str) -> u64 {
         u64::try_from(self.int(name)).unwrap_or(0)
     }
 
-    fn size(&self, name: &str) -> usize {
+    pub(super) fn size(&self, name: &str) -> usize {
         usize::try_from(self.int(name)).unwrap_or(0)
     }
 

@@ -2,12 +2,14 @@
 
 use std::{
     cell::RefCell,
+    collections::BTreeMap,
     path::PathBuf,
     rc::Rc,
     sync::Arc,
 };
 
 use super::{
+    groups::CoordinatorHandle,
     mailbox::{Reply, Request},
     router::Router,
     watches::Watches,
@@ -75,8 +77,13 @@ pub struct Shard {
     parts: ShardParts,
     image: RefCell<Arc<ClusterImage>>,
     partitions: RefCell<HashMap<PartitionId, PartitionHandle>>,
+<<<<<<< HEAD
     /// What other shards wait for here.
     pub(super) watches: Watches,
+=======
+    /// By partition of the offsets topic.
+    coordinators: RefCell<BTreeMap<PartitionId, CoordinatorHandle>>,
+>>>>>>> groups
 }
 
 /// The shard that owns a partition: the same for everyone and after every restart with as many cores.
@@ -93,7 +100,11 @@ impl Shard {
     /// A shard without partitions: [`Shard::reconcile`] opens those that the image gives it.
     pub fn new(parts: ShardParts) -> Rc<Self> {
         let image = RefCell::new(Arc::clone(&parts.image));
+<<<<<<< HEAD
         Rc::new(Self { parts, image, partitions: RefCell::new(HashMap::new()), watches: Watches::default() })
+=======
+        Rc::new(Self { parts, image, partitions: RefCell::new(HashMap::new()), coordinators: RefCell::default() })
+>>>>>>> groups
     }
 
     /// Which shard this is.
@@ -177,6 +188,26 @@ impl Shard {
 
     pub(super) fn remove_partition(&self, id: PartitionId) -> Option<PartitionHandle> {
         self.partitions.borrow_mut().remove(&id)
+    }
+
+    pub(super) fn coordinator(&self, id: PartitionId) -> Option<CoordinatorHandle> {
+        self.coordinators.borrow().get(&id).cloned()
+    }
+
+    pub(super) fn coordinators_here(&self) -> Vec<CoordinatorHandle> {
+        self.coordinators.borrow().values().cloned().collect()
+    }
+
+    pub(super) fn each_coordinator(&self, look: impl Fn(&CoordinatorHandle)) {
+        self.coordinators.borrow().values().for_each(look);
+    }
+
+    pub(super) fn add_coordinator(&self, id: PartitionId, handle: CoordinatorHandle) {
+        self.coordinators.borrow_mut().insert(id, handle);
+    }
+
+    pub(super) fn remove_coordinator(&self, id: PartitionId) -> Option<CoordinatorHandle> {
+        self.coordinators.borrow_mut().remove(&id)
     }
 
     /// Hands a batch to a partition of this shard. Its sink is answered in every case.

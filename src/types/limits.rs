@@ -48,6 +48,8 @@ pub const DECOMPRESSED_BYTES_MAX: usize = 64 * MIB;
 pub const LINK_CAPACITY: usize = 1024;
 /// Producers with state in one partition (`corelog.producers.per.partition.max`); the longest idle one goes first.
 pub const PRODUCERS_PER_PARTITION_MAX: usize = 100_000;
+/// Members of one group, those that are about to join included; Kafka's `group.max.size` has no bound of its own.
+pub const GROUP_MEMBERS_MAX: usize = 100_000;
 /// Newest batches of a producer in which a duplicate is recognised (ProducerStateEntry.java).
 pub const PRODUCER_BATCHES_RETAINED: usize = 5;
 /// Alignment in bytes of direct I/O: memory, position and length.

@@ -19,6 +19,7 @@ mod clients;
 mod oracle;
 
 mod footprint;
+mod groups;
 mod kafka_reads_our_directory;
 mod kill_nine;
 mod restart;

@@ -1,4 +1,4 @@
-//! Broker keys of what is not there yet: groups and transactions, TLS and SASL, tiered storage.
+//! Broker keys of what is not there yet: groups of the newer protocols, transactions, TLS and SASL, tiered storage.
 //!
 //! A key that tunes a missing feature is taken: it will mean what it says when the feature comes, and hurts nobody
 //! until then. A key that switches a feature on, or that somebody's safety hangs on, is refused.
@@ -9,9 +9,9 @@ const NO_LOGIN: &str = "clients are not authenticated yet";
 const NO_TWO_PHASE: &str = "two-phase commit is not supported";
 
 const fn group(name: &'static str, kind: Kind, default: &'static str, valid: Valid) -> Key {
-    Key::new(name, kind, default, "Tunes the group coordinator and its topic of committed offsets.")
+    Key::new(name, kind, default, "Tunes groups of the consumer (KIP-848) and streams (KIP-1071) protocols.")
         .valid(valid)
-        .no_effect("consumer groups are not supported yet")
+        .no_effect("groups are of the classic protocol; the newer protocols are not supported yet")
 }
 
 const fn transaction(name: &'static str, kind: Kind, default: &'static str, valid: Valid) -> Key {
@@ -53,20 +53,12 @@ pub(super) const KEYS: &[Key] = &[
     group("group.consumer.min.session.timeout.ms", Kind::Int, "45000", Valid::Min(1)),
     group("group.consumer.regex.refresh.interval.ms", Kind::Int, "600000", Valid::Min(10000)),
     group("group.consumer.session.timeout.ms", Kind::Int, "45000", Valid::Min(1)),
-    group("group.coordinator.append.linger.ms", Kind::Int, "-1", Valid::Min(-1)),
-    group("group.coordinator.background.threads", Kind::Int, "2", Valid::Min(1)),
-    group("group.coordinator.cached.buffer.max.bytes", Kind::Int, "1048588", Valid::Min(524288)),
     group(
         "group.coordinator.rebalance.protocols",
         Kind::List,
         "classic,consumer,streams",
         Valid::Subset(&["consumer", "classic", "share", "streams"]),
     ),
-    group("group.coordinator.threads", Kind::Int, "4", Valid::Min(1)),
-    group("group.initial.rebalance.delay.ms", Kind::Int, "3000", Valid::Any),
-    group("group.max.session.timeout.ms", Kind::Int, "1800000", Valid::Any),
-    group("group.max.size", Kind::Int, "2147483647", Valid::Min(1)),
-    group("group.min.session.timeout.ms", Kind::Int, "6000", Valid::Any),
     group("group.streams.assignment.interval.ms", Kind::Int, "1000", Valid::Min(0)),
     group("group.streams.heartbeat.interval.ms", Kind::Int, "5000", Valid::Min(1)),
     group("group.streams.initial.rebalance.delay.ms", Kind::Int, "3000", Valid::Min(0)),
@@ -80,15 +72,6 @@ pub(super) const KEYS: &[Key] = &[
     group("group.streams.min.session.timeout.ms", Kind::Int, "45000", Valid::Min(1)),
     group("group.streams.num.standby.replicas", Kind::Int, "0", Valid::Min(0)),
     group("group.streams.session.timeout.ms", Kind::Int, "45000", Valid::Min(1)),
-    group("offset.metadata.max.bytes", Kind::Int, "4096", Valid::Any),
-    group("offsets.commit.timeout.ms", Kind::Int, "5000", Valid::Min(1)),
-    group("offsets.load.buffer.size", Kind::Int, "5242880", Valid::Min(1)),
-    group("offsets.retention.check.interval.ms", Kind::Long, "600000", Valid::Min(1)),
-    group("offsets.retention.minutes", Kind::Int, "10080", Valid::Min(1)),
-    group("offsets.topic.compression.codec", Kind::Int, "0", Valid::Any),
-    group("offsets.topic.num.partitions", Kind::Int, "50", Valid::Min(1)),
-    group("offsets.topic.replication.factor", Kind::Short, "3", Valid::Min(1)),
-    group("offsets.topic.segment.bytes", Kind::Int, "104857600", Valid::Min(1)),
     transaction("add.partitions.to.txn.retry.backoff.max.ms", Kind::Int, "100", Valid::Min(0)),
     transaction("add.partitions.to.txn.retry.backoff.ms", Kind::Int, "20", Valid::Min(1)),
     transaction("transaction.abort.timed.out.transaction.cleanup.interval.ms", Kind::Int, "10000", Valid::Min(1)),

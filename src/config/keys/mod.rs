@@ -2,6 +2,7 @@
 
 mod cluster;
 mod gone;
+mod groups;
 mod later;
 mod log;
 mod network;
@@ -17,7 +18,7 @@ pub const TOPIC: &[TopicKey] = topic::KEYS;
 
 /// The tables of broker keys; see [`broker`] and [`all_broker`].
 const BROKER: &[&[Key]] =
-    &[network::KEYS, log::KEYS, cluster::KEYS, own::KEYS, later::KEYS, later::SECURITY, later::TIERED];
+    &[network::KEYS, log::KEYS, cluster::KEYS, groups::KEYS, own::KEYS, later::KEYS, later::SECURITY, later::TIERED];
 
 /// Every key of a broker, table after table.
 pub fn all_broker() -> impl Iterator<Item = &'static Key> {

@@ -100,4 +100,17 @@ apis! {
     describe_producers: DescribeProducersRequest, DescribeProducersResponse;
     list_config_resources: ListConfigResourcesRequest, ListConfigResourcesResponse;
     describe_topic_partitions: DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse;
+    offset_commit: OffsetCommitRequest, OffsetCommitResponse;
+    offset_fetch: OffsetFetchRequest, OffsetFetchResponse;
+    find_coordinator: FindCoordinatorRequest, FindCoordinatorResponse;
+    join_group: JoinGroupRequest, JoinGroupResponse;
+    heartbeat: HeartbeatRequest, HeartbeatResponse;
+    leave_group: LeaveGroupRequest, LeaveGroupResponse;
+    sync_group: SyncGroupRequest, SyncGroupResponse;
+    describe_groups: DescribeGroupsRequest, DescribeGroupsResponse;
+    list_groups: ListGroupsRequest, ListGroupsResponse;
+    delete_groups: DeleteGroupsRequest, DeleteGroupsResponse;
+    offset_delete: OffsetDeleteRequest, OffsetDeleteResponse;
+    consumer_group_heartbeat: ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse;
+    consumer_group_describe: ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse;
 }

@@ -1,0 +1,24 @@
+//! DeleteGroups (key 42): removes empty groups with their offsets.
+//!
+//! Version 2 is flexible, 3 has error messages.
+
+use crate::{protocol::message, types::Text};
+
+message! {
+    /// Which groups.
+    pub struct DeleteGroupsRequest: key 42, versions 0..=3, flexible 2 {
+        groups_names: Vec<Text>,
+    }
+
+    /// What came of it, group by group.
+    pub struct DeleteGroupsResponse: key 42, versions 0..=3, flexible 2 {
+        throttle_time_ms: i32,
+        results: Vec<DeletableGroupResult>,
+    }
+
+    pub struct DeletableGroupResult {
+        group_id: Text,
+        error_code: i16,
+        error_message: Option<Text> { since 3, nullable 3, ignorable true },
+    }
+}
