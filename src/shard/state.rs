@@ -77,13 +77,10 @@ pub struct Shard {
     parts: ShardParts,
     image: RefCell<Arc<ClusterImage>>,
     partitions: RefCell<HashMap<PartitionId, PartitionHandle>>,
-<<<<<<< HEAD
     /// What other shards wait for here.
     pub(super) watches: Watches,
-=======
     /// By partition of the offsets topic.
     coordinators: RefCell<BTreeMap<PartitionId, CoordinatorHandle>>,
->>>>>>> groups
 }
 
 /// The shard that owns a partition: the same for everyone and after every restart with as many cores.
@@ -100,11 +97,8 @@ impl Shard {
     /// A shard without partitions: [`Shard::reconcile`] opens those that the image gives it.
     pub fn new(parts: ShardParts) -> Rc<Self> {
         let image = RefCell::new(Arc::clone(&parts.image));
-<<<<<<< HEAD
-        Rc::new(Self { parts, image, partitions: RefCell::new(HashMap::new()), watches: Watches::default() })
-=======
-        Rc::new(Self { parts, image, partitions: RefCell::new(HashMap::new()), coordinators: RefCell::default() })
->>>>>>> groups
+        let (partitions, coordinators) = (RefCell::default(), RefCell::default());
+        Rc::new(Self { parts, image, partitions, watches: Watches::default(), coordinators })
     }
 
     /// Which shard this is.
