@@ -21,6 +21,7 @@ mod oracle;
 mod footprint;
 mod kafka_reads_our_directory;
 mod kill_nine;
+mod load_harness;
 mod restart;
 mod thousand_partitions;
 mod tidy;
