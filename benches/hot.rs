@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark stops at the first surprise")]
 
 use std::{
+    future::{Ready, ready},
     hint::black_box,
     rc::Rc,
     time::{Duration, Instant},
@@ -136,11 +137,11 @@ async fn persist(log: &mut Log) {
 }
 
 fn stage(count: u32, kib: usize) -> Duration {
-    async fn run(mut log: Log, count: u32, kib: usize) -> Duration {
+    fn run(mut log: Log, count: u32, kib: usize) -> Ready<Duration> {
         let checked = CheckedBatch::verified(batch(kib, KIB - 80)).unwrap();
         let start = Instant::now();
         stage_all(&mut log, &checked, count);
-        start.elapsed()
+        ready(start.elapsed())
     }
     match kib {
         1 => with_log(|log, count| run(log, count, 1), count),
