@@ -20,6 +20,8 @@ use super::{
 
 /// Longest that the thread which watches the workers sleeps.
 const WATCH: Duration = Duration::from_millis(20);
+/// A last second that is shorter by so much is still whole: nothing was due any more.
+const SECOND_SHORT_NS: u64 = SECOND_NS / 50;
 /// How often the broker's disk is looked at.
 const DISK_NS: u64 = SECOND_NS / 4;
 
@@ -164,7 +166,7 @@ impl Watch {
                         (phase.produced)()?;
                     }
                 }
-                Ok(Report::Finished(finished)) => self.finish(finished.map_err(RunError::host("pin a thread"))?),
+                Ok(Report::Finished(finished)) => self.finish(finished.map_err(RunError::host("pin a thread"))?, phase),
                 Err(flume::RecvTimeoutError::Timeout) => {}
                 Err(flume::RecvTimeoutError::Disconnected) => {
                     return Err(RunError::Broker("a thread of the load harness failed".to_owned()));
@@ -236,8 +238,11 @@ impl Watch {
         }
     }
 
-    fn finish(&mut self, finished: Box<Finished>) {
-        if finished.second >= 0 {
+    fn finish(&mut self, finished: Box<Finished>, phase: &mut Phase<'_>) {
+        let second_ends_ns = self.window.start_ns.saturating_add_signed((finished.second + 1) * SECOND_NS as i64);
+        if finished.ended_ns + SECOND_SHORT_NS >= second_ends_ns {
+            self.second(finished.second, &finished.tally, phase);
+        } else if finished.second >= 0 {
             self.total.merge(&finished.tally);
         }
         self.finished.push(*finished);

@@ -168,9 +168,11 @@ struct Course {
     title: &'static str,
     unit: &'static str,
     scale: Scale,
-    /// Names of the lines, empty for a single one, and what they show.
-    lines: &'static [(&'static str, fn(&SecondReport) -> Option<f64>)],
+    lines: &'static [Shown],
 }
+
+/// The name of a line, empty for a single one, and what it shows.
+type Shown = (&'static str, fn(&SecondReport) -> Option<f64>);
 
 const COURSES: [Course; 5] = [
     Course {

@@ -18,6 +18,8 @@ use super::{
 
 /// Part of the rate by which the backlog may grow every second.
 const SLOPE_MAX: f64 = 0.01;
+/// Requests a second that the slope may be off because a second ends between a request and its answer.
+const SLOPE_NOISE: f64 = 3.0;
 /// Times that a rate is tried before it counts as broken.
 const ATTEMPTS: usize = 2;
 /// How far below the first rate is looked if not even that one is held.
@@ -203,7 +205,7 @@ fn judge(report: &RunReport, rate: f64, p99_max_ms: f64) -> Point {
         Some(p99) if p99 > p99_max_ms => broken.push(format!("p99 {p99:.3} ms")),
         _ => {}
     }
-    if backlog > SLOPE_MAX * rate {
+    if backlog > SLOPE_MAX * rate + SLOPE_NOISE {
         broken.push(format!("{backlog:.0} more requests wait every second"));
     }
     let quantiles = QUANTILES.iter().filter_map(|(name, _)| Some(((*name).to_owned(), report.latency.ms(name)?)));

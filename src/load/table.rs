@@ -137,7 +137,9 @@ fn verdict(out: &mut String, report: &RunReport) -> std::fmt::Result {
         Some(found) if found.is_clean() && !report.verification_incomplete => {
             writeln!(out, "verified  {} records: none lost, duplicated, out of order or corrupt", found.read)?;
         }
+        Some(_) if report.partial => writeln!(out, "verified  not: the run was ended before everything was read")?,
         Some(_) => {}
+        None if report.load.verify => writeln!(out, "verified  not: the run was ended before everything was read")?,
         None => writeln!(out, "verified  nothing (not asked for)")?,
     }
     if report.throttle_ms > 0 {

@@ -22,6 +22,7 @@ mod footprint;
 mod groups;
 mod kafka_reads_our_directory;
 mod kill_nine;
+mod load_harness;
 mod restart;
 mod settings;
 mod thousand_partitions;

@@ -6,6 +6,7 @@ pub(crate) mod group;
 pub(crate) mod kafka;
 pub(crate) mod place;
 pub(crate) mod process;
+pub(crate) mod proxy;
 pub(crate) mod talk;
 pub(crate) mod turn;
 pub(crate) mod wire;
