@@ -16,6 +16,7 @@ mod support;
 
 mod bad_input;
 mod clients;
+mod group_clients;
 mod oracle;
 
 mod footprint;
