@@ -6,16 +6,24 @@ use bytes::Bytes;
 
 use super::{
     alter_configs, api_versions, create_partitions, create_topics, delete_records, delete_topics, describe_cluster,
-    describe_configs, describe_log_dirs, describe_producers, describe_topic_partitions,
+    delete_groups, describe_configs, describe_groups, describe_log_dirs, describe_producers, describe_topic_partitions,
     exchange::{ConnectionContext, Disposition, Handler, ResponseSlot},
     fetch,
     fetch_session::FetchSessions,
+    find_coordinator, heartbeat,
     incremental_alter_configs,
     init_producer_id::{self, ProducerIds},
-    list_config_resources, list_offsets, metadata, offset_for_leader_epoch, produce,
+    join_group, leave_group, list_config_resources, list_groups, list_offsets, metadata, offset_commit, offset_delete,
+    offset_fetch, offset_for_leader_epoch, produce,
     request::Request,
+    sync_group,
 };
-use crate::{protocol::{Message, api::ApiKey}, runtime::task, shard::Shard};
+use crate::{
+    protocol::{Message, api::ApiKey},
+    runtime::task,
+    shard::Shard,
+    types::Text,
+};
 
 /// What the handlers of one shard share.
 #[derive(Debug)]
@@ -54,6 +62,8 @@ impl Handler for Api {
 pub(super) struct Caller {
     /// Version of the request.
     pub(super) version: i16,
+    /// Client id of the request; empty if it has none.
+    pub(super) client_id: Text,
     /// The connection it came on.
     pub(super) connection: Rc<ConnectionContext>,
 }
@@ -70,7 +80,7 @@ async fn respond<Q: Message, R: Message>(request: &Request, slot: ResponseSlot, 
 }
 
 async fn answer(api: Rc<Api>, connection: Rc<ConnectionContext>, request: Request, slot: ResponseSlot) {
-    let caller = Caller { version: request.version(), connection };
+    let caller = Caller { version: request.version(), client_id: request.client_id(), connection };
     match request.key() {
         ApiKey::Fetch => fetch::fetch(api, request, slot).await,
         ApiKey::ApiVersions => api_versions::answer(&api, &request, slot),
@@ -90,6 +100,17 @@ async fn answer(api: Rc<Api>, connection: Rc<ConnectionContext>, request: Reques
         ApiKey::DescribeProducers => respond(&request, slot, async |body| describe_producers::handle(&api, &caller, body).await).await,
         ApiKey::ListConfigResources => respond(&request, slot, async |body| list_config_resources::handle(&api, &caller, &body)).await,
         ApiKey::DescribeTopicPartitions => respond(&request, slot, async |body| describe_topic_partitions::handle(&api, &caller, &body)).await,
+        ApiKey::OffsetCommit => respond(&request, slot, async |body| offset_commit::handle(&api, &caller, body).await).await,
+        ApiKey::OffsetFetch => respond(&request, slot, async |body| offset_fetch::handle(&api, &caller, body).await).await,
+        ApiKey::FindCoordinator => respond(&request, slot, async |body| find_coordinator::handle(&api, &caller, body).await).await,
+        ApiKey::JoinGroup => respond(&request, slot, async |body| join_group::handle(&api, &caller, body).await).await,
+        ApiKey::Heartbeat => respond(&request, slot, async |body| heartbeat::handle(&api, &caller, body).await).await,
+        ApiKey::LeaveGroup => respond(&request, slot, async |body| leave_group::handle(&api, &caller, body).await).await,
+        ApiKey::SyncGroup => respond(&request, slot, async |body| sync_group::handle(&api, &caller, body).await).await,
+        ApiKey::DescribeGroups => respond(&request, slot, async |body| describe_groups::handle(&api, &caller, body).await).await,
+        ApiKey::ListGroups => respond(&request, slot, async |body| list_groups::handle(&api, &caller, body).await).await,
+        ApiKey::DeleteGroups => respond(&request, slot, async |body| delete_groups::handle(&api, &caller, body).await).await,
+        ApiKey::OffsetDelete => respond(&request, slot, async |body| offset_delete::handle(&api, &caller, body).await).await,
         key => slot.close(format!("{} is not served", key.name())),
     }
 }

@@ -29,6 +29,19 @@ mod describe_topic_partitions;
 mod describe_log_dirs;
 mod describe_producers;
 
+mod find_coordinator;
+mod join_group;
+mod sync_group;
+mod heartbeat;
+mod leave_group;
+mod offset_commit;
+mod offset_fetch;
+mod describe_groups;
+mod list_groups;
+mod delete_groups;
+mod offset_delete;
+
+mod groups;
 mod view;
 
 pub use dispatch::Api;

@@ -13,6 +13,7 @@ use crate::{
         wire::{Reader, WireError, Writer},
     },
     runtime::buffer::Slice,
+    types::Text,
 };
 
 /// Why a frame is no request that this broker serves: the connection is closed, as Kafka closes it.
@@ -64,6 +65,11 @@ impl Request {
 
     pub(super) fn key(&self) -> ApiKey {
         self.info.key
+    }
+
+    /// The client id; empty if the client has none.
+    pub(super) fn client_id(&self) -> Text {
+        self.header.client_id.clone().unwrap_or_default()
     }
 
     pub(super) fn version(&self) -> i16 {

@@ -135,6 +135,7 @@ pub(super) async fn run(setup: Setup) {
     task::spawn("images", follow(Rc::clone(&shard), images));
     let stop = Rc::new(Cell::new(false));
     task::spawn("maintenance", Rc::clone(&shard).maintain(Rc::clone(&stop)));
+    task::spawn("group timers", Rc::clone(&shard).tick_coordinators(Rc::clone(&stop)));
 
     let registry = Registry::new(limits(&config));
     let mut entrance = Some(entrance);
@@ -147,6 +148,8 @@ pub(super) async fn run(setup: Setup) {
             }
             Command::Checkpoint => reports.send(Report::Checkpoints(shard.checkpoints())),
             Command::Drain => {
+                // Who waits for a rebalance would not be answered before it ends.
+                shard.stop_coordinators();
                 registry.stop(DRAIN_PATIENCE).await;
                 reports.send(Report::Drained);
             }

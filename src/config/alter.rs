@@ -129,6 +129,23 @@ pub fn check_new_topic(
     Ok(applied(&none, &changes))
 }
 
+/// The configs of one of the broker's own topics, which the broker is about to create: valid values suffice, also those
+/// that clients may not set (`cleanup.policy=compact`).
+///
+/// # Errors
+/// INVALID_CONFIG.
+pub fn check_new_internal_topic(configs: &[(Text, Option<Text>)]) -> Result<Overrides, ConfigRefusal> {
+    let mut overrides = Overrides::new();
+    for (name, value) in configs {
+        let (Some(row), Some(value)) = (keys::topic(name), value) else {
+            return Err(ConfigRefusal::config(unknown_topic(name)));
+        };
+        row.key.parse(value).map_err(|why| ConfigRefusal::config(invalid(name, value, &why)))?;
+        overrides.insert(name.detached(), value.detached());
+    }
+    Ok(overrides)
+}
+
 /// IncrementalAlterConfigs of this broker or of all brokers, whichever has `current` set.
 ///
 /// # Errors

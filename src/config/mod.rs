@@ -44,7 +44,7 @@ pub use describe::{Described, Synonym, describe_broker, describe_cluster_default
 
 mod alter;
 pub use alter::{
-    AlterOp, Alteration, ConfigChange, ConfigRefusal, alter_broker, alter_topic, check_new_topic, replace_broker,
+    AlterOp, Alteration, ConfigChange, ConfigRefusal, alter_broker, alter_topic, check_new_internal_topic, check_new_topic, replace_broker,
     replace_topic,
 };
 

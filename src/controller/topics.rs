@@ -9,7 +9,7 @@ use super::{
     placement::Placer,
 };
 use crate::{
-    config::{Overrides, check_new_topic, describe_topic},
+    config::{Overrides, check_new_internal_topic, check_new_topic, describe_topic},
     metadata::{
         image::{ConfigResource, ResourceType, config_record},
         records::{MetadataRecord, RemoveTopicRecord, TopicRecord},
@@ -18,7 +18,7 @@ use crate::{
         create_topics::{CreatableTopic, CreatableTopicConfigs, CreatableTopicResult, CreateTopicsRequest, CreateTopicsResponse},
         delete_topics::{DeletableTopicResult, DeleteTopicsRequest, DeleteTopicsResponse},
     },
-    types::{ErrorCode, NodeId, Text, Uuid, limits::PARTITIONS_PER_REQUEST_MAX},
+    types::{ErrorCode, NodeId, Text, Uuid, is_internal_topic, limits::PARTITIONS_PER_REQUEST_MAX},
 };
 
 /// The topic of this very log; nobody makes or deletes it.
@@ -150,6 +150,9 @@ impl<'a> Creation<'a> {
             return Err(Refusal::new(ErrorCode::InvalidConfig, message));
         }
         let configs: Vec<_> = topic.configs.iter().map(|config| (config.name.clone(), config.value.clone())).collect();
+        if is_internal_topic(&topic.name) {
+            return check_new_internal_topic(&configs).map_err(Refusal::from);
+        }
         check_new_topic(self.view.config, self.view.dynamic(), &configs).map_err(Refusal::from)
     }
 

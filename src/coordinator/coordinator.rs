@@ -1,6 +1,6 @@
 //! The coordinator of one partition of `__consumer_offsets`: its groups, what is asked of them, and the log they come from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
@@ -91,6 +91,11 @@ impl Coordinator {
     /// How many records of types that are not known were passed over.
     pub fn unknown_records(&self) -> u64 {
         self.unknown_records
+    }
+
+    /// The topics in which groups have positions.
+    pub fn topics_with_positions(&self) -> BTreeSet<Text> {
+        self.groups.values().flat_map(|group| group.offsets.topics()).map(|(topic, _)| topic.clone()).collect()
     }
 
     /// How many groups there are.

@@ -32,3 +32,6 @@ pub use group::{Group, Membership, partition_of};
 pub use lag::{GroupLag, GroupPosition, PartitionEnd, PartitionLag, lag_of};
 pub use offsets::{Committed, Offsets};
 pub use settings::{GroupSettings, Now};
+
+#[cfg(test)]
+mod tests;

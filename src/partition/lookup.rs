@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     log::LogView,
+    record::{Batches, Codec, Records},
     types::{ErrorCode, LeaderEpoch, Offset},
 };
 
@@ -40,6 +41,11 @@ pub enum LookUp {
     Producers,
     /// DescribeLogDirs: bytes on disk.
     Size,
+    /// How far a consumer at `position` is behind.
+    Behind {
+        /// Offset of the next record that it will read.
+        position: i64,
+    },
 }
 
 /// What ListOffsets can be asked for (ListOffsetsRequest.java).
@@ -81,6 +87,15 @@ pub enum LookedUp {
     Producers(Vec<ProducerListing>),
     /// Bytes on disk.
     Size(u64),
+    /// What lies before a consumer.
+    Behind {
+        /// First offset of the log.
+        log_start: Offset,
+        /// End of what consumers see.
+        high_watermark: Offset,
+        /// Timestamp in ms of the next record that the consumer will read; absent if there is none yet.
+        next_record_ms: Option<i64>,
+    },
 }
 
 const ABSENT: LookedUp = LookedUp::Offset { offset: None, timestamp_ms: None, leader_epoch: None };
@@ -113,7 +128,33 @@ pub async fn look_up(handle: &PartitionHandle, question: LookUp) -> Result<Looke
             answer.map(LookedUp::Producers).ok_or_else(|| Refusal::of(ErrorCode::NotLeaderOrFollower))
         }
         LookUp::Size => Ok(LookedUp::Size(view.size_bytes())),
+        LookUp::Behind { position } => behind(handle, view, position).await,
     }
+}
+
+async fn behind(handle: &PartitionHandle, view: &Rc<LogView>, position: i64) -> Result<LookedUp, Refusal> {
+    let (log_start, high_watermark) = (handle.marks().log_start(), handle.marks().high_watermark());
+    let next = Offset::saturating(position).max(log_start);
+    let mut next_record_ms = None;
+    if next < high_watermark {
+        let failed = |error: &dyn std::fmt::Display| Refusal::because(ErrorCode::KafkaStorageError, error.to_string());
+        let plan = view.plan_read(next, high_watermark, 1, true).map_err(|error| failed(&error))?;
+        let slices = plan.execute().await.map_err(|error| failed(&error))?;
+        next_record_ms = slices.first().and_then(|slice| timestamp_at(slice, next));
+    }
+    Ok(LookedUp::Behind { log_start, high_watermark, next_record_ms })
+}
+
+/// The timestamp of the first record at or after `offset` in the first batch. A compressed batch is not opened for that: its
+/// oldest timestamp is as near.
+fn timestamp_at(batches: &[u8], offset: Offset) -> Option<i64> {
+    let batch = Batches::new(batches).next()?.ok()?;
+    if batch.header.codec().ok()? != Codec::None {
+        return Some(batch.header.base_timestamp).filter(|at| *at >= 0);
+    }
+    let records = Records::open(batch.bytes, 0).ok()?;
+    let found = records.iter().map_while(Result::ok).find(|record| record.offset >= offset)?;
+    Some(found.timestamp).filter(|at| *at >= 0)
 }
 
 async fn offset(handle: &PartitionHandle, view: &Rc<LogView>, spec: OffsetSpec) -> Result<LookedUp, Refusal> {

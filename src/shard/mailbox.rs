@@ -5,6 +5,7 @@
 use bytes::Bytes;
 
 use crate::{
+    coordinator::{Answer, Question},
     partition::{Acks, Appended, FetchFrom, Fetched, LookUp, LookedUp, Refusal},
     types::{Offset, PartitionId},
 };
@@ -39,6 +40,13 @@ pub enum Request {
     },
     /// Look something up in these partitions.
     LookUp(Vec<(PartitionId, LookUp)>),
+    /// Ask the group coordinator of a partition of the offsets topic.
+    Group {
+        /// The partition.
+        id: PartitionId,
+        /// The request, with who asks.
+        question: Box<Question>,
+    },
 }
 
 /// What came of it, in the order of the request.
@@ -52,6 +60,8 @@ pub enum Reply {
     Progressed,
     /// One result for each question.
     LookedUp(Vec<Result<LookedUp, Refusal>>),
+    /// The coordinator's answer; it may have been long in coming.
+    Group(Answer),
 }
 
 /// A request on its way, with the number its answer will carry.

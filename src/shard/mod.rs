@@ -1,10 +1,11 @@
 //! L6: what lives on one core, and the way to the other cores.
 //!
 //! A [`Shard`] holds the partitions that this core owns, the current image of the cluster, the flusher of each log
-//! directory and the router. It is shared by `Rc` among the tasks of its executor and never leaves it.
+//! directory, the coordinators of its groups and the router. It is shared by `Rc` among the tasks of its executor and never leaves it.
 
 pub mod fetch;
 pub mod flusher;
+mod groups;
 mod mailbox;
 mod maintenance;
 mod reconcile;

@@ -17,7 +17,7 @@ use crate::{
     },
     partition::{self, Fate, Known, Message, PartitionHandle, Start},
     runtime::task,
-    types::{PartitionId, TopicPartition, Uuid},
+    types::{GROUP_OFFSETS_TOPIC, PartitionId, TopicPartition, Uuid},
 };
 
 /// What the checkpoints of the log directories say about the partitions before the start.
@@ -57,7 +57,13 @@ impl Shard {
                 }
             }
         }
-        self.set_image(image);
+        self.set_image(Arc::clone(&image));
+        self.tell_deleted_topics(&before, &image);
+        for handle in &opened {
+            if handle.name().topic == GROUP_OFFSETS_TOPIC {
+                self.start_coordinator(handle.clone());
+            }
+        }
         for handle in opened {
             // The outcome is the partition's standing.
             drop(handle.view().await);
@@ -85,6 +91,7 @@ impl Shard {
                 continue;
             }
             self.remove_partition(handle.id());
+            self.stop_coordinator(handle.id());
             task::spawn("delete partition", async move {
                 match handle.ask(|reply| Message::Close { fate: Fate::Delete, reply }).await {
                     Some(Ok(())) => tracing::info!(partition = %handle.name(), "deleted"),

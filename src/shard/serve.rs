@@ -37,6 +37,12 @@ impl Serve for Shard {
                     self.router().reply(from, correlation, Reply::Progressed);
                 });
             }
+            Request::Group { id, question } => {
+                task::spawn("group request of another shard", async move {
+                    let answer = self.ask_coordinator_here(id, question).await;
+                    self.router().reply(from, correlation, Reply::Group(answer));
+                });
+            }
             Request::LookUp(questions) => {
                 task::spawn("look up for another shard", async move {
                     let answers = self.look_up_here(questions).await;

@@ -2,12 +2,14 @@
 
 use std::{
     cell::RefCell,
+    collections::BTreeMap,
     path::PathBuf,
     rc::Rc,
     sync::Arc,
 };
 
 use super::{
+    groups::CoordinatorHandle,
     mailbox::{Reply, Request},
     router::Router,
 };
@@ -74,6 +76,8 @@ pub struct Shard {
     parts: ShardParts,
     image: RefCell<Arc<ClusterImage>>,
     partitions: RefCell<HashMap<PartitionId, PartitionHandle>>,
+    /// By partition of the offsets topic.
+    coordinators: RefCell<BTreeMap<PartitionId, CoordinatorHandle>>,
 }
 
 /// The shard that owns a partition: the same for everyone and after every restart with as many cores.
@@ -90,7 +94,7 @@ impl Shard {
     /// A shard without partitions: [`Shard::reconcile`] opens those that the image gives it.
     pub fn new(parts: ShardParts) -> Rc<Self> {
         let image = RefCell::new(Arc::clone(&parts.image));
-        Rc::new(Self { parts, image, partitions: RefCell::new(HashMap::new()) })
+        Rc::new(Self { parts, image, partitions: RefCell::new(HashMap::new()), coordinators: RefCell::default() })
     }
 
     /// Which shard this is.
@@ -174,6 +178,26 @@ impl Shard {
 
     pub(super) fn remove_partition(&self, id: PartitionId) -> Option<PartitionHandle> {
         self.partitions.borrow_mut().remove(&id)
+    }
+
+    pub(super) fn coordinator(&self, id: PartitionId) -> Option<CoordinatorHandle> {
+        self.coordinators.borrow().get(&id).cloned()
+    }
+
+    pub(super) fn coordinators_here(&self) -> Vec<CoordinatorHandle> {
+        self.coordinators.borrow().values().cloned().collect()
+    }
+
+    pub(super) fn each_coordinator(&self, look: impl Fn(&CoordinatorHandle)) {
+        self.coordinators.borrow().values().for_each(look);
+    }
+
+    pub(super) fn add_coordinator(&self, id: PartitionId, handle: CoordinatorHandle) {
+        self.coordinators.borrow_mut().insert(id, handle);
+    }
+
+    pub(super) fn remove_coordinator(&self, id: PartitionId) -> Option<CoordinatorHandle> {
+        self.coordinators.borrow_mut().remove(&id)
     }
 
     /// Hands a batch to a partition of this shard. Its sink is answered in every case.

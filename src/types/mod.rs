@@ -15,7 +15,7 @@ pub use error_code::ErrorCode;
 pub use id::{BrokerEpoch, LeaderEpoch, NodeId, ProducerEpoch, ProducerId, ShardId};
 pub use offset::Offset;
 pub use text::Text;
-pub use topic::{PartitionId, TopicNameError, TopicPartition, check_topic_name, is_internal_topic};
+pub use topic::{GROUP_OFFSETS_TOPIC, PartitionId, TopicNameError, TopicPartition, check_topic_name, is_internal_topic};
 pub use uuid::Uuid;
 
 /// The map of this crate: Rust's own, whose seed is random, because keys come from the network.

@@ -63,6 +63,9 @@ pub fn check_topic_name(name: &str) -> Result<(), TopicNameError> {
     Ok(())
 }
 
+/// The topic in which group coordinators keep committed offsets and groups.
+pub const GROUP_OFFSETS_TOPIC: &str = "__consumer_offsets";
+
 /// True for the topics that Kafka itself keeps: clients may read them but not delete or write them.
 pub fn is_internal_topic(name: &str) -> bool {
     matches!(name, "__consumer_offsets" | "__transaction_state" | "__share_group_state")

@@ -20,6 +20,7 @@ mod group_clients;
 mod oracle;
 
 mod footprint;
+mod groups;
 mod kafka_reads_our_directory;
 mod kill_nine;
 mod restart;

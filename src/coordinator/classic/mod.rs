@@ -38,4 +38,4 @@ pub(super) struct Step<'a> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -2,6 +2,7 @@
 
 pub(crate) mod broker;
 pub(crate) mod client_program;
+pub(crate) mod group;
 pub(crate) mod kafka;
 pub(crate) mod place;
 pub(crate) mod process;
