@@ -17,6 +17,7 @@ mod call;
 
 mod offsets;
 mod classic;
+mod consumer;
 mod group;
 mod timers;
 mod administration;

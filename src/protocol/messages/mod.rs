@@ -31,3 +31,5 @@ pub mod describe_groups;
 pub mod list_groups;
 pub mod delete_groups;
 pub mod offset_delete;
+pub mod consumer_group_heartbeat;
+pub mod consumer_group_describe;
