@@ -20,9 +20,10 @@ use crate::{
     metadata::ClusterImage,
     partition::{Acks, Append, AppendSink, Appended, Refusal},
     protocol::messages::produce::{
-        BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceData, TopicProduceResponse,
+        BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceData, TopicProduceResponse,
     },
-    types::{ErrorCode, PartitionId, ShardId, is_internal_topic},
+    record::claims_transaction,
+    types::{ErrorCode, HashMap, PartitionId, ShardId, Text, Uuid, is_internal_topic},
 };
 
 /// First version that names topics by id only.
@@ -30,7 +31,7 @@ const VERSION_TOPIC_ID: i16 = 13;
 
 /// Hands every batch of the request to its partition. The slot is filled later.
 pub(super) fn start(api: &Rc<Api>, request: &Request, slot: ResponseSlot) -> Disposition {
-    let body: ProduceRequest = match request.decode() {
+    let mut body: ProduceRequest = match request.decode() {
         Ok(body) => body,
         Err(error) => return Disposition::Close(format!("malformed produce request: {error}")),
     };
@@ -43,13 +44,27 @@ pub(super) fn start(api: &Rc<Api>, request: &Request, slot: ResponseSlot) -> Dis
             format!("acks is {other}; it must be 0, 1 or -1 (all)"),
         )),
     };
+    body.topic_data = each_once(body.topic_data);
+    let transactional = body.topic_data.iter().flat_map(|topic| &topic.partition_data).any(is_transactional);
+    let barred = match (&acks, &body.transactional_id) {
+        (Err(refusal), _) => Some(refusal.clone()),
+        // As if the client had no right to the transactional id that it does not name (KafkaApis.handleProduceRequest).
+        (Ok(_), None) if transactional => Some(Refusal::of(ErrorCode::TransactionalIdAuthorizationFailed)),
+        (Ok(_), Some(_)) if transactional => {
+            Some(Refusal::because(ErrorCode::InvalidTxnState, "transactions are not supported by this broker yet"))
+        }
+        _ => None,
+    };
     let image = api.shard.image();
     let answer = PendingProduce::new(&body, request, acks.as_ref().ok().copied(), slot);
     let mut elsewhere: Vec<Batches> = Vec::new();
     let mut congested = false;
     let mut index = 0;
     for topic in body.topic_data {
-        let topic_id = resolve(&image, &topic, request, body.transactional_id.is_some(), &acks);
+        let topic_id = match &barred {
+            Some(refusal) => Err(refusal.clone()),
+            None => resolve(&image, &topic, request),
+        };
         for partition in topic.partition_data {
             let place = index;
             index += 1;
@@ -84,18 +99,43 @@ pub(super) fn start(api: &Rc<Api>, request: &Request, slot: ResponseSlot) -> Dis
     if congested { Disposition::Serial } else { Disposition::Continue }
 }
 
-/// The id of the topic that a part of the request means, or why nothing can be written there.
-fn resolve(
-    image: &ClusterImage,
-    topic: &TopicProduceData,
-    request: &Request,
-    transactional: bool,
-    acks: &Result<Acks, Refusal>,
-) -> Result<crate::types::Uuid, Refusal> {
-    acks.clone()?;
-    if transactional {
-        return Err(Refusal::because(ErrorCode::InvalidTxnState, "transactions are not supported by this broker yet"));
+/// Every partition once, as it is named last, at the place where it is named first; topics without partitions are left out.
+/// Kafka keeps a request's partitions in a map.
+fn each_once(mut topics: Vec<TopicProduceData>) -> Vec<TopicProduceData> {
+    topics.retain(|topic| !topic.partition_data.is_empty());
+    if let [topic] = &topics[..]
+        && topic.partition_data.len() == 1
+    {
+        return topics;
     }
+    let mut merged: Vec<TopicProduceData> = Vec::with_capacity(topics.len());
+    let mut topics_at: HashMap<(Text, Uuid), usize> = HashMap::new();
+    let mut partitions_at: HashMap<(usize, i32), usize> = HashMap::new();
+    for topic in topics {
+        let TopicProduceData { name, topic_id, partition_data } = topic;
+        let at = *topics_at.entry((name.clone(), topic_id)).or_insert(merged.len());
+        if at == merged.len() {
+            merged.push(TopicProduceData { name, topic_id, partition_data: Vec::with_capacity(partition_data.len()) });
+        }
+        let into = &mut merged[at].partition_data;
+        for partition in partition_data {
+            let place = *partitions_at.entry((at, partition.index)).or_insert(into.len());
+            match into.get_mut(place) {
+                Some(known) => *known = partition,
+                None => into.push(partition),
+            }
+        }
+    }
+    merged
+}
+
+/// True if the header of the batch says so; what it says is checked later.
+fn is_transactional(partition: &PartitionProduceData) -> bool {
+    partition.records.as_ref().is_some_and(|records| claims_transaction(records))
+}
+
+/// The id of the topic that a part of the request means, or why nothing can be written there.
+fn resolve(image: &ClusterImage, topic: &TopicProduceData, request: &Request) -> Result<Uuid, Refusal> {
     let found = if request.version() >= VERSION_TOPIC_ID {
         image.topic(topic.topic_id).ok_or(ErrorCode::UnknownTopicId)
     } else {
@@ -235,5 +275,30 @@ fn fill(place: &mut PartitionProduceResponse, result: Result<Appended, Refusal>)
                 })
                 .collect();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_named_twice_counts_as_it_is_named_last() {
+        let topic = |name: &str, partitions: &[(i32, &'static [u8])]| TopicProduceData {
+            name: Text::from(name),
+            partition_data: partitions
+                .iter()
+                .map(|(index, records)| PartitionProduceData { index: *index, records: Some(Bytes::from_static(records)) })
+                .collect(),
+            ..TopicProduceData::default()
+        };
+        let asked = vec![
+            topic("a", &[(1, b"first"), (0, b"zero")]),
+            topic("nothing", &[]),
+            topic("b", &[(1, b"b")]),
+            topic("a", &[(1, b"last"), (2, b"two")]),
+        ];
+        assert_eq!(each_once(asked), [topic("a", &[(1, b"last"), (0, b"zero"), (2, b"two")]), topic("b", &[(1, b"b")])]);
+        assert_eq!(each_once(vec![topic("a", &[(3, b"x")])]), [topic("a", &[(3, b"x")])]);
     }
 }

@@ -12,6 +12,7 @@ use super::{
     groups::CoordinatorHandle,
     mailbox::{Reply, Request},
     router::Router,
+    watches::Watches,
 };
 use crate::{
     config::{BrokerConfig, Dynamic, LiveConfig},
@@ -78,6 +79,8 @@ pub struct Shard {
     partitions: RefCell<HashMap<PartitionId, PartitionHandle>>,
     /// By partition of the offsets topic.
     coordinators: RefCell<BTreeMap<PartitionId, CoordinatorHandle>>,
+    /// What other shards wait for here.
+    pub(super) watches: Watches,
 }
 
 /// The shard that owns a partition: the same for everyone and after every restart with as many cores.
@@ -94,7 +97,8 @@ impl Shard {
     /// A shard without partitions: [`Shard::reconcile`] opens those that the image gives it.
     pub fn new(parts: ShardParts) -> Rc<Self> {
         let image = RefCell::new(Arc::clone(&parts.image));
-        Rc::new(Self { parts, image, partitions: RefCell::new(HashMap::new()), coordinators: RefCell::default() })
+        let partitions = RefCell::new(HashMap::new());
+        Rc::new(Self { parts, image, partitions, coordinators: RefCell::default(), watches: Watches::default() })
     }
 
     /// Which shard this is.

@@ -24,5 +24,6 @@ mod groups;
 mod kafka_reads_our_directory;
 mod kill_nine;
 mod restart;
+mod settings;
 mod thousand_partitions;
 mod tidy;
