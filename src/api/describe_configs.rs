@@ -1,8 +1,8 @@
 //! DescribeConfigs (key 32), versions 1-4: the configs of resources, where their values come from, and what they mean.
 //!
 //! Behaviour: no keys named means all. A topic has every config with its default; a broker is described by itself only;
-//! the broker without a name is the default of all brokers and has what is set there. Groups and client metrics
-//! subscriptions have what is set on them; there are no loggers of Kafka's here, so their list is empty. A kind of
+//! the broker without a name is the default of all brokers and has what is set there. A group has every config too. Client
+//! metrics subscriptions have what is set on them; there are no loggers of Kafka's here, so their list is empty. A kind of
 //! resource that does not exist refuses the whole request. Answers over [`RESPONSE_BYTES_MAX`] are cut: the resources
 //! that do not fit are refused.
 //! Version notes: 1 has synonyms and sources, 3 types and documentation (KIP-569).
@@ -31,8 +31,6 @@ const RESPONSE_BYTES_MAX: usize = 64 * 1024 * 1024;
 const ENTRY_BYTES: usize = 160;
 /// ConfigSource of a client metrics subscription's configs (DescribeConfigsResponse.ConfigSource).
 const SOURCE_CLIENT_METRICS: i8 = 7;
-/// ConfigSource of a group's configs.
-const SOURCE_GROUP: i8 = 8;
 /// ConfigType of text.
 const TYPE_TEXT: i8 = 2;
 /// Kafka's words for INVALID_REQUEST.
@@ -118,7 +116,11 @@ fn describe(
             return Err(invalid("Client metrics subscription name must not be empty"));
         }
         ResourceType::GROUP if name.is_empty() => return Err(invalid("Group name must not be empty")),
-        kind => return Ok(stored(image.configs(kind, name).map_or(&none, |configs| &**configs), keys, kind, detail)),
+        ResourceType::GROUP => {
+            let set = image.configs(ResourceType::GROUP, name).map_or(&none, |configs| &**configs);
+            config::describe_group(shard.config(), dynamic, set, keys)
+        }
+        kind => return Ok(stored(image.configs(kind, name).map_or(&none, |configs| &**configs), keys, detail)),
     };
     Ok(described.into_iter().map(|config| entry(config, detail)).collect())
 }
@@ -157,15 +159,13 @@ fn entry(config: Described, detail: Detail) -> DescribeConfigsResourceResult {
 fn stored(
     configs: &Overrides,
     keys: Option<&[Text]>,
-    kind: ResourceType,
     detail: Detail,
 ) -> Vec<DescribeConfigsResourceResult> {
     let is_asked = |name: &Text| keys.is_none_or(|keys| keys.is_empty() || keys.contains(name));
-    let source = if kind == ResourceType::GROUP { SOURCE_GROUP } else { SOURCE_CLIENT_METRICS };
     let entry = |(name, value): (&Text, &Text)| DescribeConfigsResourceResult {
         name: name.clone(),
         value: Some(value.clone()),
-        config_source: source,
+        config_source: SOURCE_CLIENT_METRICS,
         config_type: TYPE_TEXT,
         documentation: detail.documentation.then(Text::default),
         ..DescribeConfigsResourceResult::default()
@@ -228,15 +228,15 @@ mod tests {
     }
 
     #[test]
-    fn configs_of_groups_are_told_as_they_are_stored() {
+    fn configs_of_subscriptions_are_told_as_they_are_stored() {
         let configs = Overrides::from([
             (Text::from_static("a"), Text::from_static("1")),
             (Text::from_static("b"), Text::from_static("2")),
         ]);
         let keys = [Text::from_static("b")];
-        let all = stored(&configs, None, ResourceType::GROUP, PLAIN);
+        let all = stored(&configs, None, PLAIN);
         assert_eq!(all.len(), 2);
-        let asked = stored(&configs, Some(&keys), ResourceType::CLIENT_METRICS, PLAIN);
+        let asked = stored(&configs, Some(&keys), PLAIN);
         assert_eq!(asked.iter().map(|one| (&*one.name, one.config_source)).collect::<Vec<_>>(), [("b", 7)]);
     }
 

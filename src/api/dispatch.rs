@@ -5,7 +5,7 @@ use std::{cell::RefCell, rc::Rc};
 use bytes::Bytes;
 
 use super::{
-    alter_configs, api_versions, create_partitions, create_topics, delete_records, delete_topics, describe_cluster,
+    alter_configs, api_versions, consumer_group_describe, consumer_group_heartbeat, create_partitions, create_topics, delete_records, delete_topics, describe_cluster,
     delete_groups, describe_configs, describe_groups, describe_log_dirs, describe_producers, describe_topic_partitions,
     exchange::{ConnectionContext, Disposition, Handler, ResponseSlot},
     fetch,
@@ -111,6 +111,8 @@ async fn answer(api: Rc<Api>, connection: Rc<ConnectionContext>, request: Reques
         ApiKey::ListGroups => respond(&request, slot, async |body| list_groups::handle(&api, &caller, body).await).await,
         ApiKey::DeleteGroups => respond(&request, slot, async |body| delete_groups::handle(&api, &caller, body).await).await,
         ApiKey::OffsetDelete => respond(&request, slot, async |body| offset_delete::handle(&api, &caller, body).await).await,
+        ApiKey::ConsumerGroupHeartbeat => respond(&request, slot, async |body| consumer_group_heartbeat::handle(&api, &caller, body).await).await,
+        ApiKey::ConsumerGroupDescribe => respond(&request, slot, async |body| consumer_group_describe::handle(&api, &caller, body).await).await,
         key => slot.close(format!("{} is not served", key.name())),
     }
 }

@@ -40,6 +40,8 @@ mod describe_groups;
 mod list_groups;
 mod delete_groups;
 mod offset_delete;
+mod consumer_group_heartbeat;
+mod consumer_group_describe;
 
 mod groups;
 mod view;

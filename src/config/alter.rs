@@ -69,7 +69,7 @@ pub struct ConfigRefusal {
 }
 
 impl ConfigRefusal {
-    fn config(message: impl Into<String>) -> Self {
+    pub(super) fn config(message: impl Into<String>) -> Self {
         Self { code: ErrorCode::InvalidConfig, message: message.into() }
     }
 
@@ -171,7 +171,7 @@ pub fn replace_broker(
 }
 
 /// What the operations make of the values; unchanged values are left out.
-fn plan(
+pub(super) fn plan(
     current: &Overrides,
     alterations: &[Alteration],
     key_of: impl Fn(&str) -> Option<&'static Key>,
@@ -219,7 +219,7 @@ fn edited_list(old: &str, entries: &str, op: AlterOp) -> Text {
     Text::from(list.join(","))
 }
 
-fn plan_replacement(current: &Overrides, configs: &[(Text, Option<Text>)]) -> Result<Vec<ConfigChange>, ConfigRefusal> {
+pub(super) fn plan_replacement(current: &Overrides, configs: &[(Text, Option<Text>)]) -> Result<Vec<ConfigChange>, ConfigRefusal> {
     check_names(configs.iter().map(|(name, _)| name))?;
     check_values(configs.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| name))?;
     let set = configs
@@ -286,7 +286,7 @@ fn check_broker(changes: &[ConfigChange]) -> Result<(), ConfigRefusal> {
     Ok(())
 }
 
-fn applied(current: &Overrides, changes: &[ConfigChange]) -> Overrides {
+pub(super) fn applied(current: &Overrides, changes: &[ConfigChange]) -> Overrides {
     let mut whole = current.clone();
     for ConfigChange { name, value } in changes {
         match value {
@@ -297,7 +297,7 @@ fn applied(current: &Overrides, changes: &[ConfigChange]) -> Overrides {
     whole
 }
 
-fn invalid(name: &str, value: &str, why: &str) -> String {
+pub(super) fn invalid(name: &str, value: &str, why: &str) -> String {
     format!("Invalid value {value} for configuration {name}: {why}")
 }
 

@@ -31,7 +31,7 @@ mod listener_keys;
 pub use listener::Listener;
 
 mod groups;
-pub use groups::GroupConfig;
+pub use groups::{Bounded, ConsumerGroupConfig, GroupConfig};
 
 pub mod broker;
 pub use broker::{BrokerConfig, LiveConfig};
@@ -47,6 +47,9 @@ pub use alter::{
     AlterOp, Alteration, ConfigChange, ConfigRefusal, alter_broker, alter_topic, check_new_internal_topic, check_new_topic, replace_broker,
     replace_topic,
 };
+
+mod group_resource;
+pub use group_resource::{alter_group, describe_group, replace_group};
 
 #[cfg(test)]
 mod tests;

@@ -35,6 +35,8 @@ pub enum Source {
     StaticBroker = 4,
     /// Nowhere.
     Default = 5,
+    /// Set on the group.
+    Group = 8,
 }
 
 impl Source {

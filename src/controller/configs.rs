@@ -1,6 +1,6 @@
 //! IncrementalAlterConfigs and AlterConfigs (ConfigAdminManager.scala, ConfigurationControlManager.java).
 //!
-//! Pure; what a key may be is decided by `config/`. Configs of topics and brokers are changed. Those of groups and of
+//! Pure; what a key may be is decided by `config/`. Configs of topics, brokers and groups are changed. Those of
 //! client metrics subscriptions, which nothing acts on yet, are kept from what Kafka wrote, may be deleted, and are refused
 //! otherwise. Log levels (BROKER_LOGGER) are no metadata and are refused here.
 
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::decision::{Decision, NO_CONFIGS, Refusal, View, check_name};
 use crate::{
-    config::{AlterOp, Alteration, ConfigChange, Overrides, alter_broker, alter_topic, replace_broker, replace_topic},
+    config::{AlterOp, Alteration, ConfigChange, Overrides, alter_broker, alter_group, alter_topic, replace_broker, replace_group, replace_topic},
     metadata::{
         image::{ConfigResource, ResourceType, config_record},
         records::{ClearElrRecord, MetadataRecord},
@@ -84,7 +84,7 @@ fn changes(view: View<'_>, resource: &ConfigResource, wish: &Wish<'_>) -> Result
     match (resource.resource_type, wish) {
         (ResourceType::TOPIC, _) => topic_changes(view, &resource.name, current, wish),
         (ResourceType::BROKER, _) => broker_changes(view, &resource.name, current, wish),
-        (ResourceType::GROUP, _) => carried_changes("group", current, wish),
+        (ResourceType::GROUP, _) => group_changes(view, &resource.name, current, wish),
         (ResourceType::CLIENT_METRICS, _) => carried_changes("client metrics", current, wish),
         (ResourceType::BROKER_LOGGER, Wish::Alter(_)) => {
             Err(Refusal::new(ErrorCode::InvalidRequest, "Log levels cannot be changed at run time; set them at the start."))
@@ -129,6 +129,17 @@ fn broker_changes(view: View<'_>, name: &Text, current: &Overrides, wish: &Wish<
         let message = "Broker-level min.insync.replicas cannot be altered while ELR is enabled.";
         return Err(Refusal::new(ErrorCode::InvalidConfig, message));
     }
+    Ok(changes)
+}
+
+fn group_changes(view: View<'_>, name: &Text, current: &Overrides, wish: &Wish<'_>) -> Result<Vec<ConfigChange>, Refusal> {
+    if name.is_empty() {
+        return Err(Refusal::new(ErrorCode::InvalidRequest, "Default group resources are not allowed."));
+    }
+    let changes = match wish {
+        Wish::Alter(configs) => alter_group(view.config, current, &alterations(configs)?),
+        Wish::Replace(configs) => replace_group(view.config, current, &pairs(configs)),
+    }?;
     Ok(changes)
 }
 

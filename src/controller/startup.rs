@@ -37,9 +37,12 @@ use crate::{
 /// The metadata.version that is written: 4.3-IV0.
 pub const METADATA_VERSION_LEVEL: i16 = 30;
 
+/// The level of group.version of a new cluster: with the consumer protocol (KIP-848).
+const GROUP_VERSION_LEVEL: i16 = 1;
+
 /// Features and the levels that corelog keeps its promises for. Those that a Kafka finalized beyond these are carried.
 pub const SUPPORTED_FEATURES: &[(&str, i16, i16)] =
-    &[("kraft.version", 0, 1), (METADATA_VERSION, METADATA_VERSION_LEVEL, METADATA_VERSION_LEVEL)];
+    &[("group.version", 0, GROUP_VERSION_LEVEL), ("kraft.version", 0, 1), (METADATA_VERSION, METADATA_VERSION_LEVEL, METADATA_VERSION_LEVEL)];
 
 /// Requests that may wait for the controller; who comes later waits to be let in.
 const INBOX_CAPACITY: usize = 1024;
@@ -112,7 +115,8 @@ impl Start<'_> {
         let found = match self.log.read_bootstrap()? {
             Some(found) => found,
             None => {
-                let own = vec![feature_record(METADATA_VERSION, METADATA_VERSION_LEVEL)];
+                let own =
+                    vec![feature_record(METADATA_VERSION, METADATA_VERSION_LEVEL), feature_record("group.version", GROUP_VERSION_LEVEL)];
                 self.log.write_bootstrap(&own, self.now_ms)?;
                 own
             }

@@ -68,10 +68,10 @@ fn kafkas_directory(root: &Path) {
 fn a_first_start_writes_what_kafkas_does() {
     let root = tempfile::tempdir().unwrap();
     let started = start_at(root.path()).unwrap();
-    // LeaderChange; Begin, FeatureLevel, End; RegisterController; RegisterBroker v4. As a Kafka 4.3 wrote whose other
+    // LeaderChange; Begin, FeatureLevel twice, End; RegisterController; RegisterBroker v4. As a Kafka 4.3 wrote whose other
     // features were set to 0 when it was formatted.
-    assert_eq!(written(root.path()), [(2, -1), (23, 0), (12, 0), (24, 0), (27, 0), (0, 4)]);
-    assert_eq!(started.image.features.iter().collect::<Vec<_>>(), [(&Text::from(METADATA_VERSION), &30)]);
+    assert_eq!(written(root.path()), [(2, -1), (23, 0), (12, 0), (12, 0), (24, 0), (27, 0), (0, 4)]);
+    assert_eq!(started.image.features.iter().collect::<Vec<_>>(), [(&Text::from("group.version"), &1), (&Text::from(METADATA_VERSION), &30)]);
     assert!(root.path().join("bootstrap.checkpoint").exists());
     let broker = started.image.brokers.get(&NodeId(1)).unwrap();
     assert_eq!((broker.epoch, broker.fenced, broker.log_dirs.len()), (started.broker_epoch, true, 1));
@@ -84,7 +84,7 @@ fn a_directory_that_kafka_formatted_keeps_what_corelog_has() {
     fs::write(root.path().join("bootstrap.checkpoint"), KAFKAS_BOOTSTRAP).unwrap();
     let started = start_at(root.path()).unwrap();
     // Kafka finalizes six features; those that are not there yet are not promised to anyone.
-    assert_eq!(started.image.features.iter().collect::<Vec<_>>(), [(&Text::from(METADATA_VERSION), &30)]);
+    assert_eq!(started.image.features.iter().collect::<Vec<_>>(), [(&Text::from("group.version"), &1), (&Text::from(METADATA_VERSION), &30)]);
     assert_eq!(fs::read(root.path().join("bootstrap.checkpoint")).unwrap(), KAFKAS_BOOTSTRAP);
 }
 

@@ -412,7 +412,7 @@ fn configs_are_altered_step_by_step() {
             (4, "2", &[("message.max.bytes", 0, Some("2"))], 42, "Unexpected broker id, expected 1, but received 2"),
             (4, "x", &[("message.max.bytes", 0, Some("2"))], 42, "Node id must be an integer, but it is: x"),
             (4, "1", &[("log.dirs", 0, Some("/x"))], 42, "Cannot update these configs dynamically: [log.dirs]"),
-            (32, "g", &[("consumer.session.timeout.ms", 0, Some("45000"))], 42, "Configs of kind group are not supported by this version."),
+            (32, "g", &[("consumer.session.timeout.ms", 0, Some("1"))], 40, "consumer.session.timeout.ms must be greater than or equal to group.consumer.min.session.timeout.ms"),
         ];
         for (resource_type, name, steps, code, message) in bad {
             assert_eq!(alter(&node, resource_type, name, steps).await, (code, Some(message.to_owned())), "{steps:?}");

@@ -9,10 +9,11 @@ use super::{
     effects::Effects,
     group::{Group, Membership, RetentionStart},
     offsets::Committed,
-    settings::{GroupSettings, Now},
+    settings::World,
 };
 use crate::{
     protocol::messages::{
+        consumer_group_describe::DescribedConsumerGroup,
         delete_groups::DeletableGroupResult,
         describe_groups::DescribedGroup,
         list_groups::ListedGroup,
@@ -33,7 +34,31 @@ impl Coordinator {
     pub(super) fn describe(&self, ids: &[Text], version: i16) -> Vec<DescribedGroup> {
         let describe = |id: &Text| match self.groups.get(id).map(|group| &group.membership) {
             Some(Membership::Classic(group)) => group.describe(id),
-            None => not_found(id, version),
+            Some(Membership::Consumer(_)) => not_found(id, version, &format!("Group {id} is not a classic group.")),
+            None => not_found(id, version, &format!("Group {id} not found.")),
+        };
+        ids.iter().map(describe).collect()
+    }
+
+    /// ConsumerGroupDescribe.
+    pub(super) fn describe_consumer(&self, ids: &[Text], world: World<'_>) -> Vec<DescribedConsumerGroup> {
+        let describe = |id: &Text| {
+            let refused = |error: ErrorCode, message: Option<String>| DescribedConsumerGroup {
+                error_code: error.code(),
+                error_message: message.map(Text::from),
+                group_id: id.clone(),
+                ..DescribedConsumerGroup::default()
+            };
+            if !world.speaks_consumer() {
+                return refused(ErrorCode::UnsupportedVersion, None);
+            }
+            match self.groups.get(id).map(|group| &group.membership) {
+                Some(Membership::Consumer(group)) => group.describe(id, &world.consumer_settings(id), world.topics()),
+                Some(Membership::Classic(_)) => {
+                    refused(ErrorCode::GroupIdNotFound, Some(format!("Group {id} is not a consumer group.")))
+                }
+                None => refused(ErrorCode::GroupIdNotFound, Some(format!("Group {id} not found."))),
+            }
         };
         ids.iter().map(describe).collect()
     }
@@ -57,14 +82,14 @@ impl Coordinator {
     }
 
     /// DeleteGroups: each by itself.
-    pub(super) fn delete(&mut self, ids: Vec<Text>, effects: &mut Effects) -> Vec<DeletableGroupResult> {
+    pub(super) fn delete(&mut self, ids: Vec<Text>, world: World<'_>, effects: &mut Effects) -> Vec<DeletableGroupResult> {
         let mut results = Vec::with_capacity(ids.len());
         effects.divisible = true;
         for id in ids {
             let checked = self.groups.get(&id).map_or(Err(ErrorCode::GroupIdNotFound), Group::check_delete);
             let (error, message) = match checked {
                 Ok(()) => {
-                    self.remove_group(&id, effects);
+                    self.remove_group(&id, world, effects);
                     tracing::info!(group = %id, "deleted");
                     (ErrorCode::None, None)
                 }
@@ -79,13 +104,16 @@ impl Coordinator {
     }
 
     /// Removes a group and all that it has.
-    fn remove_group(&mut self, id: &Text, effects: &mut Effects) {
+    fn remove_group(&mut self, id: &Text, world: World<'_>, effects: &mut Effects) {
         let Some(group) = self.groups.get(id) else { return };
         for (topic, partition, _) in group.offsets.iter() {
             effects.records.extend(Committed::tombstone(id, topic, partition).ok());
         }
         match &group.membership {
             Membership::Classic(_) => effects.records.extend(ClassicGroup::tombstone(id).ok()),
+            Membership::Consumer(_) => {
+                self.on_consumer(id, world, effects, |group, scene| group.remove(scene));
+            }
         }
         self.forget(id);
     }
@@ -135,7 +163,8 @@ impl Coordinator {
     }
 
     /// Removes positions whose retention time is over, and groups that are left with nothing.
-    pub(super) fn expire_offsets(&mut self, now: Now, settings: &GroupSettings, effects: &mut Effects) {
+    pub(super) fn expire_offsets(&mut self, world: World<'_>, effects: &mut Effects) {
+        let World { now, settings, .. } = world;
         effects.divisible |= effects.records.is_empty();
         let mut empty = Vec::new();
         for (id, group) in &mut self.groups {
@@ -169,7 +198,7 @@ impl Coordinator {
             tracing::info!(records = effects.records.len(), groups = empty.len(), "positions and groups have expired");
         }
         for id in empty {
-            self.remove_group(&id, effects);
+            self.remove_group(&id, world, effects);
         }
     }
 }
@@ -178,15 +207,16 @@ impl Group {
     fn protocol_type(&self) -> Text {
         match &self.membership {
             Membership::Classic(group) => group.protocol_type().cloned().unwrap_or_default(),
+            Membership::Consumer(_) => Text::from_static("consumer"),
         }
     }
 }
 
-fn not_found(id: &Text, version: i16) -> DescribedGroup {
+fn not_found(id: &Text, version: i16, message: &str) -> DescribedGroup {
     if version >= VERSION_DESCRIBE_NOT_FOUND {
         return DescribedGroup {
             error_code: ErrorCode::GroupIdNotFound.code(),
-            error_message: Some(Text::from(format!("Group {id} not found."))),
+            error_message: Some(Text::from(message)),
             group_id: id.clone(),
             group_state: Text::from_static(DEAD),
             ..DescribedGroup::default()

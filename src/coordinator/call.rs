@@ -5,6 +5,8 @@
 use super::lag::GroupPosition;
 use crate::{
     protocol::messages::{
+        consumer_group_describe::DescribedConsumerGroup,
+        consumer_group_heartbeat::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse},
         delete_groups::DeletableGroupResult,
         describe_groups::DescribedGroup,
         heartbeat::{HeartbeatRequest, HeartbeatResponse},
@@ -75,6 +77,10 @@ pub enum Call {
     Delete(Vec<Text>),
     /// OffsetDelete.
     DeleteOffsets(OffsetDeleteRequest),
+    /// ConsumerGroupHeartbeat.
+    ConsumerHeartbeat(ConsumerGroupHeartbeatRequest),
+    /// ConsumerGroupDescribe.
+    ConsumerDescribe(Vec<Text>),
     /// Every position of every group, for lag.
     Positions,
 }
@@ -102,6 +108,10 @@ pub enum Answer {
     Deleted(Vec<DeletableGroupResult>),
     /// To a deletion of offsets.
     DeletedOffsets(OffsetDeleteResponse),
+    /// To a heartbeat of the consumer protocol.
+    ConsumerHeartbeat(ConsumerGroupHeartbeatResponse),
+    /// To a description of consumer groups, in the order of the request.
+    ConsumerDescribed(Vec<DescribedConsumerGroup>),
     /// To a question for positions.
     Positions(Vec<GroupPosition>),
     /// The request as a whole is refused: the API makes an answer of its kind out of the error.

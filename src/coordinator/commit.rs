@@ -6,7 +6,7 @@ use super::{
     effects::Effects,
     group::Membership,
     offsets::Committed,
-    settings::{GroupSettings, Now},
+    settings::{GroupSettings, Now, World},
 };
 use crate::{
     protocol::messages::{
@@ -33,37 +33,60 @@ impl Coordinator {
         &mut self,
         request: &OffsetCommitRequest,
         caller: &Caller,
-        now: Now,
-        settings: &GroupSettings,
+        world: World<'_>,
         effects: &mut Effects,
     ) -> Answer {
         let id = &request.group_id;
-        let checked = self.check_commit(id, now, settings, effects, |group, step| match &mut group.membership {
-            Membership::Classic(group) => group.check_commit(request, step.now),
-        });
-        match checked {
-            Some(Ok(())) => {}
-            Some(Err(error)) => return Answer::Refused(error),
-            // Whoever manages its partitions itself needs no group.
-            None if request.generation_id_or_member_epoch < 0 => {}
-            None if caller.version >= VERSION_GROUP_NOT_FOUND => return Answer::Refused(ErrorCode::GroupIdNotFound),
-            None => return Answer::Refused(ErrorCode::IllegalGeneration),
-        }
+        let mut verdicts = match self.check_commit(request, caller, world, effects) {
+            Ok(verdicts) => verdicts.into_iter(),
+            Err(error) => return Answer::Refused(error),
+        };
         let retention = Some(request.retention_time_ms).filter(|ms| *ms != RETENTION_DEFAULT);
-        let expires_ms = retention.map(|ms| now.wall_ms.saturating_add(ms));
+        let expires_ms = retention.map(|ms| world.now.wall_ms.saturating_add(ms));
         effects.divisible = true;
         let mut topics = Vec::with_capacity(request.topics.len());
         for topic in &request.topics {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for partition in &topic.partitions {
-                let committed = committed(partition, topic.topic_id, now, expires_ms);
-                let error = self.commit_one(id, &topic.name, partition.partition_index, committed, settings, effects);
-                let error_code = error.err().unwrap_or(ErrorCode::None).code();
+                let committed = committed(partition, topic.topic_id, world.now, expires_ms);
+                let verdict = verdicts.next().unwrap_or(Ok(()));
+                let stored = verdict.and_then(|()| {
+                    self.commit_one(id, &topic.name, partition.partition_index, committed, world.settings, effects)
+                });
+                let error_code = stored.err().unwrap_or(ErrorCode::None).code();
                 partitions.push(OffsetCommitResponsePartition { partition_index: partition.partition_index, error_code });
             }
             topics.push(OffsetCommitResponseTopic { name: topic.name.clone(), topic_id: topic.topic_id, partitions });
         }
         Answer::Commit(OffsetCommitResponse { topics, ..OffsetCommitResponse::default() })
+    }
+
+    /// Whether a commit is taken; if so, the verdict on each partition in the order of the request, or none if all are taken.
+    fn check_commit(
+        &mut self,
+        request: &OffsetCommitRequest,
+        caller: &Caller,
+        world: World<'_>,
+        effects: &mut Effects,
+    ) -> Result<Vec<Result<(), ErrorCode>>, ErrorCode> {
+        let id = &request.group_id;
+        match self.groups.get(id).map(|group| &group.membership) {
+            Some(Membership::Classic(_)) => {
+                let checked = self.on_classic_quietly(id, world, effects, |group, step| group.check_commit(request, step.now));
+                checked.unwrap_or(Ok(())).map(|()| Vec::new())
+            }
+            Some(Membership::Consumer(group)) => {
+                let check = group.check_commit(&request.member_id, request.generation_id_or_member_epoch, caller.version)?;
+                let partitions = request.topics.iter().flat_map(|topic| {
+                    topic.partitions.iter().map(|partition| check.partition(topic.topic_id, partition.partition_index))
+                });
+                Ok(partitions.collect())
+            }
+            // Whoever manages its partitions itself needs no group.
+            None if request.generation_id_or_member_epoch < 0 => Ok(Vec::new()),
+            None if caller.version >= VERSION_GROUP_NOT_FOUND => Err(ErrorCode::GroupIdNotFound),
+            None => Err(ErrorCode::IllegalGeneration),
+        }
     }
 
     fn commit_one(
@@ -87,7 +110,13 @@ impl Coordinator {
 
     /// The positions of one group. A group that does not exist has none.
     pub(super) fn fetch(&self, request: &OffsetFetchRequestGroup) -> OffsetFetchResponseGroup {
-        let offsets = self.groups.get(&request.group_id).map(|group| &group.offsets);
+        let group = self.groups.get(&request.group_id);
+        if let Some(Membership::Consumer(consumer)) = group.map(|group| &group.membership)
+            && let Err(error) = consumer.check_fetch(request.member_id.as_ref(), request.member_epoch)
+        {
+            return OffsetFetchResponseGroup { group_id: request.group_id.clone(), topics: Vec::new(), error_code: error.code() };
+        }
+        let offsets = group.map(|group| &group.offsets);
         let topics = match &request.topics {
             Some(topics) => topics
                 .iter()

@@ -5,27 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use super::{
-    call::{Answer, Call, Caller, Question},
+    call::{Answer, Call, Question},
     classic::{ClassicGroup, Step},
-    effects::{Effects, LogRecord, Ticket},
+    consumer::{Change, ClassicSeed, ConsumerGroup, Scene},
+    effects::{Effects, Ticket},
     group::{Group, Membership},
     records::{self, GroupMetadataKey, GroupMetadataValue, OffsetCommitKey, OffsetCommitValue, RecordError, decode_value},
-    settings::{GroupSettings, Now},
+    settings::World,
     timers::Timers,
 };
-use crate::{
-    protocol::{
-        Message,
-        messages::{
-            heartbeat::{HeartbeatRequest, HeartbeatResponse},
-            join_group::{JoinGroupRequest, JoinGroupResponse},
-            leave_group::{LeaveGroupRequest, MemberIdentity},
-            sync_group::{SyncGroupRequest, SyncGroupResponse},
-        },
-        wire::WireError,
-    },
-    types::{ErrorCode, Text},
-};
+use crate::{protocol::Message, types::Text};
 
 /// Type of the keys of committed offsets before Kafka 0.9; otherwise as [`OffsetCommitKey`].
 const OFFSET_COMMIT_KEY_OLD: i16 = 0;
@@ -59,7 +48,10 @@ impl Coordinator {
                 let value = value.map(decode_value::<GroupMetadataValue>).transpose()?;
                 self.replay_group(&key.group, value.as_ref());
             }
-            _ => self.unknown_records += 1,
+            _ => match Change::read(record_type, &mut reader, value)? {
+                Some((id, change)) => self.replay_change(&id, change),
+                None => self.unknown_records += 1,
+            },
         }
         Ok(())
     }
@@ -76,15 +68,37 @@ impl Coordinator {
     }
 
     fn replay_group(&mut self, id: &Text, value: Option<&GroupMetadataValue>) {
-        match value {
-            Some(value) => self.group_or_new(id).membership = Membership::Classic(ClassicGroup::from_record(value)),
-            None => match self.groups.get_mut(id) {
-                // Its offsets have tombstones of their own, before or after.
-                Some(group) if !group.offsets.is_empty() => group.membership = Membership::Classic(ClassicGroup::default()),
-                _ => {
-                    self.groups.remove(id);
-                }
-            },
+        match (value, self.groups.get(id).map(|group| &group.membership)) {
+            (Some(value), _) => self.group_or_new(id).membership = Membership::Classic(ClassicGroup::from_record(value)),
+            (None, Some(Membership::Classic(_))) => self.replay_end(id),
+            (None, _) => {}
+        }
+    }
+
+    fn replay_change(&mut self, id: &Text, change: Change) {
+        let is_consumer = matches!(self.groups.get(id).map(|group| &group.membership), Some(Membership::Consumer(_)));
+        if !is_consumer && change.is_tombstone() {
+            return;
+        }
+        if matches!(change, Change::Epoch(None)) {
+            return self.replay_end(id);
+        }
+        let group = self.group_or_new(id);
+        if !is_consumer {
+            group.membership = Membership::Consumer(Box::default());
+        }
+        if let Membership::Consumer(group) = &mut group.membership {
+            group.apply(change);
+        }
+    }
+
+    /// A group has come to its end. Its offsets have tombstones of their own, before or after.
+    fn replay_end(&mut self, id: &Text) {
+        match self.groups.get_mut(id) {
+            Some(group) if !group.offsets.is_empty() => group.membership = Membership::Classic(ClassicGroup::default()),
+            _ => {
+                self.groups.remove(id);
+            }
         }
     }
 
@@ -109,61 +123,57 @@ impl Coordinator {
     }
 
     /// The log has been read: sessions begin now.
-    pub fn start(&mut self, now: Now, settings: &GroupSettings) -> Effects {
+    pub fn start(&mut self, world: World<'_>) -> Effects {
         let mut effects = Effects::none();
         // A group that only ever had offsets, and has none any more, is no group.
         self.groups.retain(|_, group| !group.offsets.is_empty() || !group.is_simple());
-        self.next_cleanup_ms = now.mono_ms.saturating_add(settings.offsets_retention_check_interval_ms);
+        self.next_cleanup_ms = world.now.mono_ms.saturating_add(world.settings.offsets_retention_check_interval_ms);
         let ids: Vec<Text> = self.groups.keys().cloned().collect();
         for id in ids {
-            self.step(&id, now, settings, &mut effects, |group, step| match &mut group.membership {
-                Membership::Classic(group) => group.start(step),
-            });
+            self.on_classic(&id, world, &mut effects, ClassicGroup::start);
+            self.on_consumer(&id, world, &mut effects, |group, scene| group.start(scene));
         }
         effects
     }
 
     /// Does what a client asks. Joins and syncs may be answered by a later step.
-    pub fn handle(&mut self, ticket: Ticket, question: Question, now: Now, settings: &GroupSettings) -> Effects {
+    pub fn handle(&mut self, ticket: Ticket, question: Question, world: World<'_>) -> Effects {
         let Question { caller, call } = question;
         let mut effects = Effects::none();
         let answer = match call {
-            Call::Join(request) => {
-                self.join(ticket, &caller, &request, now, settings, &mut effects);
-                return effects;
-            }
-            Call::Sync(request) => {
-                self.sync(ticket, &request, now, settings, &mut effects);
-                return effects;
-            }
-            Call::Heartbeat(request) => self.heartbeat(&request, now, settings, &mut effects),
-            Call::Leave(request) => self.leave(&request, now, settings, &mut effects),
-            Call::Commit(request) => self.commit(&request, &caller, now, settings, &mut effects),
-            Call::Fetch { group, require_stable: _ } => Answer::Fetch(self.fetch(&group)),
-            Call::Describe(ids) => Answer::Described(self.describe(&ids, caller.version)),
-            Call::List { states, types } => Answer::Listed(self.list(&states, &types)),
-            Call::Delete(ids) => Answer::Deleted(self.delete(ids, &mut effects)),
-            Call::DeleteOffsets(request) => self.delete_offsets(&request, &mut effects),
-            Call::Positions => Answer::Positions(self.positions()),
+            Call::Join(request) => self.join(ticket, &caller, &request, world, &mut effects),
+            Call::Sync(request) => self.sync(ticket, &request, world, &mut effects),
+            Call::Heartbeat(request) => Some(self.heartbeat(&request, world, &mut effects)),
+            Call::Leave(request) => Some(self.leave(&request, world, &mut effects)),
+            Call::Commit(request) => Some(self.commit(&request, &caller, world, &mut effects)),
+            Call::Fetch { group, require_stable: _ } => Some(Answer::Fetch(self.fetch(&group))),
+            Call::Describe(ids) => Some(Answer::Described(self.describe(&ids, caller.version))),
+            Call::List { states, types } => Some(Answer::Listed(self.list(&states, &types))),
+            Call::Delete(ids) => Some(Answer::Deleted(self.delete(ids, world, &mut effects))),
+            Call::DeleteOffsets(request) => Some(self.delete_offsets(&request, &mut effects)),
+            Call::ConsumerHeartbeat(request) => Some(self.consumer_heartbeat(&caller, &request, world, &mut effects)),
+            Call::ConsumerDescribe(ids) => Some(Answer::ConsumerDescribed(self.describe_consumer(&ids, world))),
+            Call::Positions => Some(Answer::Positions(self.positions())),
         };
-        effects.answer(ticket, answer);
+        effects.answers.extend(answer.map(|answer| (ticket, answer)));
         effects
     }
 
     /// Does what time has made due.
-    pub fn tick(&mut self, now: Now, settings: &GroupSettings) -> Effects {
+    pub fn tick(&mut self, world: World<'_>) -> Effects {
         let mut effects = Effects::none();
-        while let Some(id) = self.timers.pop(now.mono_ms) {
+        while let Some(id) = self.timers.pop(world.now.mono_ms) {
             if let Some(group) = self.groups.get_mut(&id) {
                 group.registered_ms = None;
             }
-            self.step(&id, now, settings, &mut effects, |group, step| match &mut group.membership {
-                Membership::Classic(group) => group.expire(step),
-            });
+            self.on_classic(&id, world, &mut effects, ClassicGroup::expire);
+            if let Some(Some(seed)) = self.on_consumer(&id, world, &mut effects, |group, scene| group.expire(scene)) {
+                self.become_classic(&id, &seed, world, &mut effects);
+            }
         }
-        if now.mono_ms >= self.next_cleanup_ms {
-            self.next_cleanup_ms = now.mono_ms.saturating_add(settings.offsets_retention_check_interval_ms);
-            self.expire_offsets(now, settings, &mut effects);
+        if world.now.mono_ms >= self.next_cleanup_ms {
+            self.next_cleanup_ms = world.now.mono_ms.saturating_add(world.settings.offsets_retention_check_interval_ms);
+            self.expire_offsets(world, &mut effects);
         }
         effects
     }
@@ -173,44 +183,73 @@ impl Coordinator {
         self.timers.next_ms().map_or(self.next_cleanup_ms, |due_ms| due_ms.min(self.next_cleanup_ms))
     }
 
-    /// Lets something happen to a group, and notes when it wants to be looked at next.
-    fn step<T>(
+    /// Lets something happen to a classic group, and notes when it wants to be looked at next. `None` if there is no such group
+    /// of that type.
+    pub(super) fn on_classic<T>(
         &mut self,
         id: &Text,
-        now: Now,
-        settings: &GroupSettings,
+        world: World<'_>,
         effects: &mut Effects,
-        happen: impl FnOnce(&mut Group, &mut Step<'_>) -> T,
+        happen: impl FnOnce(&mut ClassicGroup, &mut Step<'_>) -> T,
     ) -> Option<T> {
         let group = self.groups.get_mut(id)?;
-        let outcome = happen(group, &mut Step { id, now, settings, effects });
-        group.registered_ms = self.timers.note(id, group.registered_ms, group.next_deadline_ms());
+        let Membership::Classic(classic) = &mut group.membership else { return None };
+        let outcome = happen(classic, &mut Step { id, now: world.now, settings: world.settings, effects });
+        self.note(id);
         Some(outcome)
     }
 
-    /// As [`Coordinator::step`], for what can only move deadlines further away: they need not be looked at.
-    fn quiet_step<T>(
+    /// As [`Coordinator::on_classic`], for what can only move deadlines further away: they need not be looked at.
+    pub(super) fn on_classic_quietly<T>(
         &mut self,
         id: &Text,
-        now: Now,
-        settings: &GroupSettings,
+        world: World<'_>,
         effects: &mut Effects,
-        happen: impl FnOnce(&mut Group, &mut Step<'_>) -> T,
+        happen: impl FnOnce(&mut ClassicGroup, &mut Step<'_>) -> T,
     ) -> Option<T> {
         let group = self.groups.get_mut(id)?;
-        let outcome = happen(group, &mut Step { id, now, settings, effects });
+        let Membership::Classic(classic) = &mut group.membership else { return None };
+        let outcome = happen(classic, &mut Step { id, now: world.now, settings: world.settings, effects });
         if group.registered_ms.is_none() {
-            group.registered_ms = self.timers.note(id, None, group.next_deadline_ms());
+            self.note(id);
         }
         Some(outcome)
+    }
+
+    /// Lets something happen to a consumer group; otherwise as [`Coordinator::on_classic`].
+    pub(super) fn on_consumer<T>(
+        &mut self,
+        id: &Text,
+        world: World<'_>,
+        effects: &mut Effects,
+        happen: impl FnOnce(&mut ConsumerGroup, &mut Scene<'_>) -> T,
+    ) -> Option<T> {
+        let group = self.groups.get_mut(id)?;
+        let Membership::Consumer(consumer) = &mut group.membership else { return None };
+        let settings = world.consumer_settings(id);
+        let scene = &mut Scene { id, now: world.now, settings: &settings, topics: world.topics(), records: &mut effects.records };
+        let outcome = happen(consumer, scene);
+        self.note(id);
+        Some(outcome)
+    }
+
+    /// Notes when a group wants to be looked at next.
+    pub(super) fn note(&mut self, id: &Text) {
+        if let Some(group) = self.groups.get_mut(id) {
+            group.registered_ms = self.timers.note(id, group.registered_ms, group.next_deadline_ms());
+        }
+    }
+
+    /// What is left of a consumer group goes on as a classic group.
+    pub(super) fn become_classic(&mut self, id: &Text, seed: &ClassicSeed, world: World<'_>, effects: &mut Effects) {
+        self.group_or_new(id).membership = Membership::Classic(ClassicGroup::from_seed(seed, world.now));
+        self.on_classic(id, world, effects, |group, step| group.start_from_seed(seed.rebalance, step));
     }
 
     pub(super) fn group_or_new(&mut self, id: &Text) -> &mut Group {
-        if !self.groups.contains_key(id) {
-            self.groups.insert(id.detached(), Group::default());
-        }
-        // Invariant: it was inserted if it was missing.
-        self.groups.entry(id.clone()).or_default()
+        // A copy of the name, so that it does not keep the frame that it came in.
+        let id = if self.groups.contains_key(id) { id.clone() } else { id.detached() };
+        self.groups.entry(id).or_default()
     }
 
     /// Forgets a group and its timer.
@@ -219,71 +258,6 @@ impl Coordinator {
             self.timers.forget(id, group.registered_ms);
         }
     }
-
-    fn join(&mut self, ticket: Ticket, caller: &Caller, request: &JoinGroupRequest, now: Now, settings: &GroupSettings, effects: &mut Effects) {
-        let id = &request.group_id;
-        let is_new = !self.groups.contains_key(id);
-        if is_new {
-            if !request.member_id.is_empty() {
-                let response = JoinGroupResponse {
-                    error_code: ErrorCode::UnknownMemberId.code(),
-                    member_id: request.member_id.clone(),
-                    ..JoinGroupResponse::default()
-                };
-                return effects.answer(ticket, Answer::Join(response));
-            }
-            self.group_or_new(id);
-        }
-        let joining = super::classic::Joining { caller, request, ticket };
-        self.step(id, now, settings, effects, |group, step| match &mut group.membership {
-            Membership::Classic(group) => group.join(joining, step),
-        });
-        if is_new && effects.records.is_empty() {
-            // The group is to be known after a restart too, and its name must be one that the log can hold.
-            match self.groups.get(id).map(|group| group.empty_record(id)) {
-                Some(Ok(record)) => effects.records.push(record),
-                Some(Err(_)) | None => self.forget(id),
-            }
-        }
-    }
-
-    fn sync(&mut self, ticket: Ticket, request: &SyncGroupRequest, now: Now, settings: &GroupSettings, effects: &mut Effects) {
-        let done = self.step(&request.group_id, now, settings, effects, |group, step| match &mut group.membership {
-            Membership::Classic(group) => group.sync(request, ticket, step),
-        });
-        if done.is_none() {
-            let response = SyncGroupResponse { error_code: ErrorCode::UnknownMemberId.code(), ..SyncGroupResponse::default() };
-            effects.answer(ticket, Answer::Sync(response));
-        }
-    }
-
-    fn heartbeat(&mut self, request: &HeartbeatRequest, now: Now, settings: &GroupSettings, effects: &mut Effects) -> Answer {
-        let result = self.quiet_step(&request.group_id, now, settings, effects, |group, step| match &mut group.membership {
-            Membership::Classic(group) => group.heartbeat(request, step),
-        });
-        let error = result.unwrap_or(Err(ErrorCode::UnknownMemberId)).err().unwrap_or(ErrorCode::None);
-        Answer::Heartbeat(HeartbeatResponse { error_code: error.code(), ..HeartbeatResponse::default() })
-    }
-
-    fn leave(&mut self, request: &LeaveGroupRequest, now: Now, settings: &GroupSettings, effects: &mut Effects) -> Answer {
-        let members: &[MemberIdentity] = &request.members;
-        let left = self.step(&request.group_id, now, settings, effects, |group, step| match &mut group.membership {
-            Membership::Classic(group) => group.leave(members, step),
-        });
-        left.map_or(Answer::Refused(ErrorCode::UnknownMemberId), Answer::Leave)
-    }
-
-    /// Runs `check` on a group for a commit, and notes the session that it kept alive.
-    pub(super) fn check_commit(
-        &mut self,
-        id: &Text,
-        now: Now,
-        settings: &GroupSettings,
-        effects: &mut Effects,
-        check: impl FnOnce(&mut Group, &mut Step<'_>) -> Result<(), ErrorCode>,
-    ) -> Option<Result<(), ErrorCode>> {
-        self.quiet_step(id, now, settings, effects, check)
-    }
 }
 
 impl Group {
@@ -291,12 +265,7 @@ impl Group {
     pub(super) fn is_simple(&self) -> bool {
         match &self.membership {
             Membership::Classic(group) => group.is_empty() && group.protocol_type().is_none() && group.generation() == 0,
-        }
-    }
-
-    fn empty_record(&self, id: &Text) -> Result<LogRecord, WireError> {
-        match &self.membership {
-            Membership::Classic(group) => group.empty_record(id),
+            Membership::Consumer(_) => false,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One group: its positions, and its members if it has any.
 
-use super::{classic::ClassicGroup, offsets::Offsets};
+use super::{classic::ClassicGroup, consumer::ConsumerGroup, offsets::Offsets};
 use crate::types::{ErrorCode, Text};
 
 /// A group. Whoever only commits positions, without joining, has a classic group without a protocol type ("simple").
@@ -19,6 +19,8 @@ pub struct Group {
 pub enum Membership {
     /// JoinGroup and SyncGroup; the leader assigns. Also groups without members.
     Classic(ClassicGroup),
+    /// ConsumerGroupHeartbeat (KIP-848); the coordinator assigns.
+    Consumer(Box<ConsumerGroup>),
 }
 
 impl Default for Group {
@@ -37,6 +39,7 @@ impl Group {
     pub fn type_name(&self) -> &'static str {
         match self.membership {
             Membership::Classic(_) => "classic",
+            Membership::Consumer(_) => "consumer",
         }
     }
 
@@ -44,6 +47,7 @@ impl Group {
     pub fn state_name(&self) -> &'static str {
         match &self.membership {
             Membership::Classic(group) => group.state().name(),
+            Membership::Consumer(group) => group.state_name(),
         }
     }
 
@@ -51,6 +55,7 @@ impl Group {
     pub fn is_empty(&self) -> bool {
         match &self.membership {
             Membership::Classic(group) => group.is_empty(),
+            Membership::Consumer(group) => group.is_empty(),
         }
     }
 
@@ -58,6 +63,7 @@ impl Group {
     pub(super) fn next_deadline_ms(&self) -> Option<u64> {
         match &self.membership {
             Membership::Classic(group) => group.next_deadline_ms(),
+            Membership::Consumer(group) => group.next_deadline_ms(),
         }
     }
 
@@ -65,6 +71,7 @@ impl Group {
     pub fn is_subscribed_to(&self, topic: &str) -> bool {
         match &self.membership {
             Membership::Classic(group) => group.is_subscribed_to(topic),
+            Membership::Consumer(group) => group.is_subscribed_to(topic),
         }
     }
 
@@ -75,6 +82,8 @@ impl Group {
     pub fn check_delete(&self) -> Result<(), ErrorCode> {
         match &self.membership {
             Membership::Classic(group) => group.check_delete(),
+            Membership::Consumer(group) if group.is_empty() => Ok(()),
+            Membership::Consumer(_) => Err(ErrorCode::NonEmptyGroup),
         }
     }
 
@@ -85,6 +94,7 @@ impl Group {
     pub fn check_delete_offsets(&self) -> Result<(), ErrorCode> {
         match &self.membership {
             Membership::Classic(group) => group.check_delete_offsets(),
+            Membership::Consumer(_) => Ok(()),
         }
     }
 
@@ -92,6 +102,7 @@ impl Group {
     pub(super) fn retention_start(&self) -> Option<RetentionStart> {
         match &self.membership {
             Membership::Classic(group) => group.retention_start(),
+            Membership::Consumer(_) => Some(RetentionStart::Commit),
         }
     }
 }

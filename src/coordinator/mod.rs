@@ -22,17 +22,19 @@ mod group;
 mod timers;
 mod administration;
 mod commit;
+mod membership;
 mod coordinator;
 mod lag;
 
 pub use call::{Answer, Call, Caller, ListedGroups, Question};
 pub use classic::{ClassicGroup, State as ClassicState};
+pub use consumer::ConsumerGroup;
 pub use coordinator::Coordinator;
 pub use effects::{Effects, LogRecord, Ticket};
 pub use group::{Group, Membership, partition_of};
 pub use lag::{GroupLag, GroupPosition, PartitionEnd, PartitionLag, lag_of};
 pub use offsets::{Committed, Offsets};
-pub use settings::{GroupSettings, Now};
+pub use settings::{GroupSettings, Now, World};
 
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,8 @@ use super::{
     messages::{
         alter_configs::{AlterConfigsRequest, AlterConfigsResponse},
         api_versions::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse},
+        consumer_group_describe::{ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse},
+        consumer_group_heartbeat::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse},
         create_partitions::{CreatePartitionsRequest, CreatePartitionsResponse},
         create_topics::{CreateTopicsRequest, CreateTopicsResponse},
         delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse},
@@ -291,6 +293,8 @@ pub static SERVED: &[ApiInfo] = &[
     ApiInfo::of::<ListGroupsRequest, ListGroupsResponse>(ApiKey::ListGroups),
     ApiInfo::of::<DeleteGroupsRequest, DeleteGroupsResponse>(ApiKey::DeleteGroups),
     ApiInfo::of::<OffsetDeleteRequest, OffsetDeleteResponse>(ApiKey::OffsetDelete),
+    ApiInfo::of::<ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse>(ApiKey::ConsumerGroupHeartbeat),
+    ApiInfo::of::<ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse>(ApiKey::ConsumerGroupDescribe),
 ];
 
 /// The served API of a number on the wire.

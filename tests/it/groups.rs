@@ -22,9 +22,9 @@ use corelog::{
 };
 
 use crate::support::{
-    Broker, Wire, broker,
+    Broker, Kafka, Wire, broker,
     group::{self, Member},
-    talk, turn,
+    kafka, talk, turn,
 };
 
 const TOPIC: &str = "orders";
@@ -160,6 +160,50 @@ fn positions_end_with_their_topic() {
     broker.restart();
     let mut wire = broker.connect();
     assert_eq!(group::position(&mut wire, "simple", TOPIC, 0).0, -1);
+}
+
+#[test]
+fn kafka_carries_on_the_groups_that_we_wrote() {
+    if !broker::serves() || !kafka::installed() {
+        return;
+    }
+    let (_machine, _jvm) = (turn::shared(), turn::jvm());
+    let mut broker = Broker::start(&[QUICK]);
+    let mut wire = broker.connect();
+    talk::create_topic(&mut wire, TOPIC, 2, &[]);
+    group::find_coordinator(&mut wire, "g");
+    let mut members = two_members(&broker, "g");
+    let (connection, member) = &mut members[0];
+    assert_eq!(member.commit(connection, TOPIC, 1, 41).unwrap(), 0);
+    group::insist(|| (group::commit(&mut wire, "simple", ("", -1), TOPIC, &[(0, 7)]).unwrap(), ()));
+    broker.stop();
+    let mut shown = String::new();
+    for partition in 0..50 {
+        let log = broker.data().join(format!("__consumer_offsets-{partition}")).join("00000000000000000000.log");
+        if std::fs::metadata(&log).unwrap().len() > 0 {
+            let output = kafka::tool("org.apache.kafka.tools.DumpLogSegments", &["--offsets-decoder", "--files", log.to_str().unwrap()]);
+            assert!(output.status.success());
+            shown += &String::from_utf8_lossy(&output.stdout);
+        }
+    }
+    for part in ["\"group\":\"g\"", "\"group\":\"simple\"", "\"protocol\":\"range\"", "\"offset\":41", &format!("\"memberId\":\"{}\"", members[0].1.id)] {
+        assert!(shown.contains(part), "the tool does not show {part}:\n{shown}");
+    }
+    let mut kafka = Kafka::start_on(&broker.data(), &[]);
+    let mut wire = Wire::connect(kafka.port()).unwrap();
+    let started = Instant::now();
+    while talk::leaders(&mut wire, "__consumer_offsets") < 50 {
+        assert!(started.elapsed().as_secs() < 30, "Kafka does not lead all partitions:\n{}", kafka.log());
+        thread::sleep(Duration::from_millis(50));
+    }
+    group::find_coordinator(&mut wire, "g");
+    assert_eq!(group::position(&mut wire, "g", TOPIC, 1), (41, "at 41".to_owned()));
+    assert_eq!(group::position(&mut wire, "simple", TOPIC, 0).0, 7);
+    for (connection, member) in &mut members {
+        *connection = Wire::connect(kafka.port()).unwrap();
+        assert_eq!(member.heartbeat(connection), 0, "the generation holds for Kafka too");
+    }
+    kafka.stop();
 }
 
 /// A client that commits ever higher positions and remembers the last one that was acknowledged.

@@ -1,4 +1,4 @@
-//! Broker keys of what is not there yet: groups of the newer protocols, transactions, TLS and SASL, tiered storage.
+//! Broker keys of what is not there yet: streams groups, transactions, TLS and SASL, tiered storage.
 //!
 //! A key that tunes a missing feature is taken: it will mean what it says when the feature comes, and hurts nobody
 //! until then. A key that switches a feature on, or that somebody's safety hangs on, is refused.
@@ -8,10 +8,10 @@ use crate::config::{Key, Kind, Valid};
 const NO_LOGIN: &str = "clients are not authenticated yet";
 const NO_TWO_PHASE: &str = "two-phase commit is not supported";
 
-const fn group(name: &'static str, kind: Kind, default: &'static str, valid: Valid) -> Key {
-    Key::new(name, kind, default, "Tunes groups of the consumer (KIP-848) and streams (KIP-1071) protocols.")
+const fn streams(name: &'static str, kind: Kind, default: &'static str, valid: Valid) -> Key {
+    Key::new(name, kind, default, "Tunes groups of the streams protocol (KIP-1071).")
         .valid(valid)
-        .no_effect("groups are of the classic protocol; the newer protocols are not supported yet")
+        .no_effect("streams groups are not supported yet")
 }
 
 const fn transaction(name: &'static str, kind: Kind, default: &'static str, valid: Valid) -> Key {
@@ -40,38 +40,19 @@ const fn tiered(name: &'static str, kind: Kind, default: &'static str, valid: Va
 
 /// Groups, transactions and share groups.
 pub(super) const KEYS: &[Key] = &[
-    group("group.consumer.assignment.interval.ms", Kind::Int, "1000", Valid::Min(0)),
-    group("group.consumer.assignors", Kind::List, "uniform,range", Valid::Any),
-    group("group.consumer.heartbeat.interval.ms", Kind::Int, "5000", Valid::Min(1)),
-    group("group.consumer.max.assignment.interval.ms", Kind::Int, "15000", Valid::Min(0)),
-    group("group.consumer.max.heartbeat.interval.ms", Kind::Int, "15000", Valid::Min(1)),
-    group("group.consumer.max.session.timeout.ms", Kind::Int, "60000", Valid::Min(1)),
-    group("group.consumer.max.size", Kind::Int, "2147483647", Valid::Min(1)),
-    group("group.consumer.migration.policy", Kind::Text, "bidirectional", Valid::Any),
-    group("group.consumer.min.assignment.interval.ms", Kind::Int, "0", Valid::Min(0)),
-    group("group.consumer.min.heartbeat.interval.ms", Kind::Int, "5000", Valid::Min(1)),
-    group("group.consumer.min.session.timeout.ms", Kind::Int, "45000", Valid::Min(1)),
-    group("group.consumer.regex.refresh.interval.ms", Kind::Int, "600000", Valid::Min(10000)),
-    group("group.consumer.session.timeout.ms", Kind::Int, "45000", Valid::Min(1)),
-    group(
-        "group.coordinator.rebalance.protocols",
-        Kind::List,
-        "classic,consumer,streams",
-        Valid::Subset(&["consumer", "classic", "share", "streams"]),
-    ),
-    group("group.streams.assignment.interval.ms", Kind::Int, "1000", Valid::Min(0)),
-    group("group.streams.heartbeat.interval.ms", Kind::Int, "5000", Valid::Min(1)),
-    group("group.streams.initial.rebalance.delay.ms", Kind::Int, "3000", Valid::Min(0)),
-    group("group.streams.max.assignment.interval.ms", Kind::Int, "15000", Valid::Min(0)),
-    group("group.streams.max.heartbeat.interval.ms", Kind::Int, "15000", Valid::Min(1)),
-    group("group.streams.max.session.timeout.ms", Kind::Int, "60000", Valid::Min(1)),
-    group("group.streams.max.size", Kind::Int, "2147483647", Valid::Min(1)),
-    group("group.streams.max.standby.replicas", Kind::Int, "2", Valid::Min(0)),
-    group("group.streams.min.assignment.interval.ms", Kind::Int, "0", Valid::Min(0)),
-    group("group.streams.min.heartbeat.interval.ms", Kind::Int, "5000", Valid::Min(1)),
-    group("group.streams.min.session.timeout.ms", Kind::Int, "45000", Valid::Min(1)),
-    group("group.streams.num.standby.replicas", Kind::Int, "0", Valid::Min(0)),
-    group("group.streams.session.timeout.ms", Kind::Int, "45000", Valid::Min(1)),
+    streams("group.streams.assignment.interval.ms", Kind::Int, "1000", Valid::Min(0)),
+    streams("group.streams.heartbeat.interval.ms", Kind::Int, "5000", Valid::Min(1)),
+    streams("group.streams.initial.rebalance.delay.ms", Kind::Int, "3000", Valid::Min(0)),
+    streams("group.streams.max.assignment.interval.ms", Kind::Int, "15000", Valid::Min(0)),
+    streams("group.streams.max.heartbeat.interval.ms", Kind::Int, "15000", Valid::Min(1)),
+    streams("group.streams.max.session.timeout.ms", Kind::Int, "60000", Valid::Min(1)),
+    streams("group.streams.max.size", Kind::Int, "2147483647", Valid::Min(1)),
+    streams("group.streams.max.standby.replicas", Kind::Int, "2", Valid::Min(0)),
+    streams("group.streams.min.assignment.interval.ms", Kind::Int, "0", Valid::Min(0)),
+    streams("group.streams.min.heartbeat.interval.ms", Kind::Int, "5000", Valid::Min(1)),
+    streams("group.streams.min.session.timeout.ms", Kind::Int, "45000", Valid::Min(1)),
+    streams("group.streams.num.standby.replicas", Kind::Int, "0", Valid::Min(0)),
+    streams("group.streams.session.timeout.ms", Kind::Int, "45000", Valid::Min(1)),
     transaction("add.partitions.to.txn.retry.backoff.max.ms", Kind::Int, "100", Valid::Min(0)),
     transaction("add.partitions.to.txn.retry.backoff.ms", Kind::Int, "20", Valid::Min(1)),
     transaction("transaction.abort.timed.out.transaction.cleanup.interval.ms", Kind::Int, "10000", Valid::Min(1)),

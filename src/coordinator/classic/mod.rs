@@ -13,6 +13,7 @@ mod rebalance;
 mod sync;
 mod leave;
 mod checks;
+mod seed;
 
 pub use group::ClassicGroup;
 pub(super) use join::Joining;

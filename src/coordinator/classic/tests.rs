@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 
-use super::super::{Answer, Call, Caller, Coordinator, Effects, GroupSettings, Now, Question, Ticket};
+use super::super::{Answer, Call, Caller, Coordinator, Effects, GroupSettings, Now, Question, Ticket, World};
 use crate::{
     config::BrokerConfig,
+    metadata::ClusterImage,
     protocol::messages::{
         heartbeat::HeartbeatRequest,
         join_group::{JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse},
@@ -24,6 +25,7 @@ pub(in crate::coordinator) struct Bench {
     pub(in crate::coordinator) coordinator: Coordinator,
     pub(in crate::coordinator) settings: GroupSettings,
     pub(in crate::coordinator) now: Now,
+    pub(in crate::coordinator) image: ClusterImage,
     log: Vec<super::super::LogRecord>,
     tickets: u64,
     answers: Vec<(Ticket, Answer)>,
@@ -35,8 +37,9 @@ impl Bench {
         let settings = BrokerConfig::embedded().unwrap().groups;
         let now = Now { wall_ms: 1_000_000, mono_ms: 1_000 };
         let mut coordinator = Coordinator::default();
-        coordinator.start(now, &settings);
-        Self { coordinator, settings, now, log: Vec::new(), tickets: 0, answers: Vec::new(), version: 9 }
+        let image = ClusterImage::default();
+        coordinator.start(World { now, settings: &settings, image: &image });
+        Self { coordinator, settings, now, image, log: Vec::new(), tickets: 0, answers: Vec::new(), version: 9 }
     }
 
     fn keep(&mut self, effects: Effects) {
@@ -56,7 +59,7 @@ impl Bench {
             random,
         };
         let ticket = Ticket(self.tickets);
-        let effects = self.coordinator.handle(ticket, Question { caller, call }, self.now, &self.settings);
+        let effects = self.coordinator.handle(ticket, Question { caller, call }, World { now: self.now, settings: &self.settings, image: &self.image });
         self.keep(effects);
         ticket
     }
@@ -74,7 +77,7 @@ impl Bench {
             let next_ms = self.coordinator.next_tick_ms().min(end_ms).max(self.now.mono_ms);
             self.now.wall_ms += i64::try_from(next_ms - self.now.mono_ms).unwrap();
             self.now.mono_ms = next_ms;
-            let effects = self.coordinator.tick(self.now, &self.settings);
+            let effects = self.coordinator.tick(World { now: self.now, settings: &self.settings, image: &self.image });
             self.keep(effects);
             if next_ms == end_ms {
                 return;
@@ -88,7 +91,7 @@ impl Bench {
         for record in &self.log {
             coordinator.replay(Some(record.key.clone()), record.value.clone()).unwrap();
         }
-        let effects = coordinator.start(self.now, &self.settings);
+        let effects = coordinator.start(World { now: self.now, settings: &self.settings, image: &self.image });
         self.coordinator = coordinator;
         self.keep(effects);
     }

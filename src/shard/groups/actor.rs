@@ -14,7 +14,8 @@ use std::{
 use super::load;
 use crate::{
     config::BrokerConfig,
-    coordinator::{Answer, Coordinator, Effects, LogRecord, Now, Question, Ticket},
+    coordinator::{Answer, Coordinator, Effects, LogRecord, Now, Question, Ticket, World},
+    metadata::ClusterImage,
     partition::{Acks, Append, AppendSink, Appended, PartitionHandle, Refusal, Standing},
     record::{BatchBuilder, Codec},
     runtime::{
@@ -63,14 +64,15 @@ impl std::fmt::Debug for CoordinatorHandle {
 }
 
 impl CoordinatorHandle {
-    /// Starts the task; it reads the partition's log first. `exists` says whether a topic is there.
-    pub(super) fn start(partition: PartitionHandle, config: Arc<BrokerConfig>, exists: Rc<dyn Fn(&Text) -> bool>) -> Self {
+    /// Starts the task; it reads the partition's log first. `image` gives the cluster as it is
+    /// now, as long as there is a shard.
+    pub(super) fn start(partition: PartitionHandle, config: Arc<BrokerConfig>, image: Rc<dyn Fn() -> Option<Arc<ClusterImage>>>) -> Self {
         let (inbox, messages) = channel::unbounded();
         let next_tick_ms = Rc::new(Cell::new(u64::MAX));
         let actor = Actor {
             partition,
             config,
-            exists,
+            image,
             inbox: inbox.clone(),
             next_tick_ms: Rc::clone(&next_tick_ms),
             state: State::Loading,
@@ -126,7 +128,7 @@ struct Unit {
 struct Actor {
     partition: PartitionHandle,
     config: Arc<BrokerConfig>,
-    exists: Rc<dyn Fn(&Text) -> bool>,
+    image: Rc<dyn Fn() -> Option<Arc<ClusterImage>>>,
     inbox: Sender<Message>,
     next_tick_ms: Rc<Cell<u64>>,
     state: State,
@@ -179,9 +181,9 @@ impl Actor {
             Message::Loaded(loaded) => self.loaded(loaded),
             Message::Appended(result) => self.appended(result),
             Message::Tick => {
-                let config = Arc::clone(&self.config);
-                if let State::Active(coordinator) = &mut self.state {
-                    let effects = coordinator.tick(now(), &config.groups);
+                let (config, image) = (Arc::clone(&self.config), (self.image)());
+                if let (State::Active(coordinator), Some(image)) = (&mut self.state, image) {
+                    let effects = coordinator.tick(World { now: now(), settings: &config.groups, image: &image });
                     self.take(effects);
                 }
             }
@@ -206,30 +208,32 @@ impl Actor {
     }
 
     fn ask(&mut self, question: Question, reply: oneshot::Sender<Answer>) {
-        match &mut self.state {
-            State::Active(coordinator) => {
+        match (&mut self.state, (self.image)()) {
+            (State::Active(coordinator), Some(image)) => {
                 let ticket = Ticket(self.next_ticket);
                 self.next_ticket += 1;
-                let effects = coordinator.handle(ticket, question, now(), &self.config.groups);
+                let world = World { now: now(), settings: &self.config.groups, image: &image };
+                let effects = coordinator.handle(ticket, question, world);
                 self.waiting.insert(ticket, reply);
                 self.take(effects);
             }
-            State::Loading => reply.send(Answer::Refused(ErrorCode::CoordinatorLoadInProgress)),
-            State::Failed | State::Stopped | State::Ended => reply.send(Answer::Refused(ErrorCode::NotCoordinator)),
+            (State::Loading, _) => reply.send(Answer::Refused(ErrorCode::CoordinatorLoadInProgress)),
+            (_, _) => reply.send(Answer::Refused(ErrorCode::NotCoordinator)),
         }
     }
 
     fn loaded(&mut self, loaded: Result<Box<Coordinator>, Refusal>) {
-        if matches!(self.state, State::Stopped | State::Ended) {
-            return;
-        }
+        let image = match (self.image)() {
+            Some(image) if !matches!(self.state, State::Stopped | State::Ended) => image,
+            _ => return,
+        };
         match loaded {
             Ok(mut coordinator) => {
                 let config = Arc::clone(&self.config);
                 let mut deleted = std::mem::take(&mut self.deleted);
                 // A crash may have come between the end of a topic and the end of the positions in it.
-                deleted.extend(coordinator.topics_with_positions().into_iter().filter(|topic| !(self.exists)(topic)));
-                let started = coordinator.start(now(), &config.groups);
+                deleted.extend(coordinator.topics_with_positions().into_iter().filter(|topic| image.topic_by_name(topic).is_none()));
+                let started = coordinator.start(World { now: now(), settings: &config.groups, image: &image });
                 let cleaned = if deleted.is_empty() { Effects::none() } else { coordinator.topics_deleted(&deleted) };
                 self.state = State::Active(coordinator);
                 self.take(started);

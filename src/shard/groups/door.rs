@@ -79,8 +79,8 @@ impl Shard {
         let id = partition.id();
         // Not owned: the coordinator must not keep its shard alive.
         let shard = Rc::downgrade(self);
-        let exists = move |topic: &Text| shard.upgrade().is_none_or(|shard| shard.image().topic_by_name(topic).is_some());
-        let handle = CoordinatorHandle::start(partition, Arc::clone(self.config()), Rc::new(exists));
+        let image = move || shard.upgrade().map(|shard| shard.image());
+        let handle = CoordinatorHandle::start(partition, Arc::clone(self.config()), Rc::new(image));
         self.add_coordinator(id, handle);
     }
 
