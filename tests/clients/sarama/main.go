@@ -66,7 +66,7 @@ func (m *member) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.
 	}
 }
 
-func (m *member) commit(metadata string) {
+func (m *member) commit(admin sarama.ClusterAdmin, metadata string) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
 	if m.session == nil {
@@ -75,7 +75,22 @@ func (m *member) commit(metadata string) {
 	for partition, at := range m.positions {
 		m.session.MarkOffset(m.topic, partition, at, metadata)
 	}
-	m.session.Commit()
+	// A commit may fail, as after a restart of the broker, and says so only by what is there.
+	for range 50 {
+		m.session.Commit()
+		offsets, err := admin.ListConsumerGroupOffsets(m.group, map[string][]int32{m.topic: m.owned})
+		die(err)
+		done := true
+		for partition, at := range m.positions {
+			block := offsets.GetBlock(m.topic, partition)
+			done = done && block != nil && block.Offset == at
+		}
+		if done {
+			return
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	die(errors.New("a commit that does not arrive"))
 }
 
 func (m *member) committed(admin sarama.ClusterAdmin) {
@@ -126,12 +141,14 @@ func main() {
 	for lines.Scan() {
 		words := strings.Fields(lines.Text())
 		switch words[0] {
-		case "commit":
-			m.commit(words[1])
-		case "committed":
+		case "commit", "committed":
 			admin, err := sarama.NewClusterAdmin([]string{address}, configuration())
 			die(err)
-			m.committed(admin)
+			if words[0] == "commit" {
+				m.commit(admin, words[1])
+			} else {
+				m.committed(admin)
+			}
 			die(admin.Close())
 		case "leave":
 			cancel()

@@ -33,6 +33,9 @@ const NAMES: &[&str] = &[
     "base_offset",
     "offset",
     "producer_id",
+    "group_id",
+    "member_id",
+    "key",
 ];
 
 /// Reads the pretty Debug text of a message.
