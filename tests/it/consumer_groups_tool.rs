@@ -219,7 +219,7 @@ fn compare(tools: &mut Tools, sides: &mut [Side; 2]) -> Vec<String> {
             let arguments: Vec<&str> = ["--bootstrap-server", &address].into_iter().chain(command.split(' ')).collect();
             masked(&tools.run(TOOL, &arguments), side.port)
         });
-        assert!(printed[0].len() > 1 || command.contains("--delete-offsets"), "{command} prints something: {printed:?}");
+        assert!(printed[0].len() > 1 || command == "--list", "{command} prints something: {printed:?}");
         differences.extend(difference(command, &printed[0], &printed[1]));
     }
     differences

@@ -134,12 +134,14 @@ impl Committing {
 
     /// True once the group's offsets can be read, and then they are checked.
     fn looks(&mut self) -> bool {
-        let found = match members::fetch_committed(self.seat.wire(), &self.group, None, TOPIC, &self.owned) {
-            Ok(found) => found,
-            Err(error) => {
+        let found = match members::try_fetch_committed(self.seat.wire(), &self.group, None, TOPIC, &self.owned) {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => {
                 assert!(members::passes(error), "{}: reading offsets got error {error}", self.group);
                 return false;
             }
+            // Killed again.
+            Err(_) => return false,
         };
         for partition in &self.owned {
             let offset = found.get(partition).copied().unwrap_or(0);

@@ -22,6 +22,9 @@ const SETTINGS: &[&str] = &[
     "log.segment.delete.delay.ms=500",
     // A first member need not wait for others.
     "group.initial.rebalance.delay.ms=0",
+    // Assignments come with the heartbeat that makes them necessary.
+    "group.consumer.min.assignment.interval.ms=0",
+    "group.consumer.assignment.interval.ms=0",
 ];
 
 #[test]

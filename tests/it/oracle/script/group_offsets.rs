@@ -53,6 +53,15 @@ fn commit_request(group: &str, topic: &str, id: Uuid, partitions: Vec<OffsetComm
     }
 }
 
+/// A commit of one offset by whoever it is, with the topic by name and id.
+pub(super) fn commit_as(group: &str, member: &str, generation: i32, topic: &str, id: Uuid) -> OffsetCommitRequest {
+    OffsetCommitRequest {
+        generation_id_or_member_epoch: generation,
+        member_id: text(member),
+        ..commit_request(group, topic, id, vec![partition(0, 5, Some("by one"))])
+    }
+}
+
 /// What a live member may commit, and what others may not in its group.
 pub(super) fn commits_of_a_member(side: &mut Side, group: &str, member: &str, generation: i32, version: i16) {
     let version = (version + 1).clamp(*versions::<OffsetCommitRequest>().start(), IDS_FROM - 1);

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod configs;
+mod consumer_groups;
 mod fetch;
 mod garbage;
 mod group_offsets;
@@ -44,6 +45,7 @@ pub(super) fn run(mut side: Side) -> Vec<Entry> {
         offsets::ask,
         topics::ask_removal,
         groups::ask,
+        consumer_groups::ask,
         garbage::ask,
     ] {
         part(&mut side);

@@ -32,11 +32,11 @@ pub(crate) fn classic(members: Vec<Classic>) -> Vec<(Classic, Partitions)> {
     members
 }
 
-/// Lets all members heartbeat in turn, until each has what the broker wants it to have and all partitions are taken.
+/// Lets all members heartbeat in turn, until each has its fair part and is asked for nothing more.
 pub(crate) fn modern(members: &mut [Modern], partitions: usize) {
     let deadline = Instant::now() + PATIENCE;
     let mut steady = 0;
-    // A round in which nobody was asked for anything, with all partitions owned, is the end.
+    // The broker may compute its target some time after the last has joined, and until then nobody is asked for anything.
     while steady < members.len() {
         assert!(Instant::now() < deadline, "the group does not settle: {members:?}");
         steady = 0;
@@ -45,7 +45,8 @@ pub(crate) fn modern(members: &mut [Modern], partitions: usize) {
             steady += usize::from(obey(member, whole));
         }
         let owned: usize = members.iter().map(|member| member.owned.len()).sum();
-        if owned != partitions {
+        let fair = members.iter().all(|member| member.owned.len() >= partitions / members.len() && member.epoch == members[0].epoch);
+        if owned != partitions || !fair {
             steady = 0;
             std::thread::sleep(Duration::from_millis(20));
         }

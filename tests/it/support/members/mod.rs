@@ -117,6 +117,17 @@ pub(crate) fn fetch_committed(
     topic: &str,
     partitions: &Partitions,
 ) -> Result<BTreeMap<i32, i64>, i16> {
+    try_fetch_committed(wire, group, by, topic, partitions).unwrap()
+}
+
+/// The same where the connection may break.
+pub(crate) fn try_fetch_committed(
+    wire: &mut Wire,
+    group: &str,
+    by: Option<&Committer>,
+    topic: &str,
+    partitions: &Partitions,
+) -> Result<Result<BTreeMap<i32, i64>, i16>, NoAnswer> {
     let topics = vec![OffsetFetchRequestTopics {
         name: Text::from(topic),
         partition_indexes: partitions.iter().copied().collect(),
@@ -129,19 +140,19 @@ pub(crate) fn fetch_committed(
         topics: Some(topics),
     };
     let request = OffsetFetchRequest { groups: vec![asked], require_stable: true, ..OffsetFetchRequest::default() };
-    let mut answer: OffsetFetchResponse = wire.call(&request, COMMIT_VERSION);
+    let mut answer: OffsetFetchResponse = wire.try_call(&request, COMMIT_VERSION)?;
     let answer = answer.groups.remove(0);
     if answer.error_code != 0 {
-        return Err(answer.error_code);
+        return Ok(Err(answer.error_code));
     }
     let mut found = BTreeMap::new();
     for partition in answer.topics.iter().flat_map(|topic| &topic.partitions) {
         if partition.error_code != 0 {
-            return Err(partition.error_code);
+            return Ok(Err(partition.error_code));
         }
         if partition.committed_offset >= 0 {
             found.insert(partition.partition_index, partition.committed_offset);
         }
     }
-    Ok(found)
+    Ok(Ok(found))
 }
