@@ -16,6 +16,10 @@ mod support;
 
 mod bad_input;
 mod clients;
+mod consumer_groups_tool;
+mod group_churn;
+mod group_clients;
+mod group_kill_nine;
 mod oracle;
 
 mod footprint;

@@ -16,7 +16,16 @@ use transcript::Side;
 use crate::support::{Broker, Kafka, broker, kafka, turn};
 
 /// What both brokers are told, so that they start from the same place.
-const SETTINGS: &[&str] = &["auto.create.topics.enable=true", "num.partitions=2", "log.segment.delete.delay.ms=500"];
+const SETTINGS: &[&str] = &[
+    "auto.create.topics.enable=true",
+    "num.partitions=2",
+    "log.segment.delete.delay.ms=500",
+    // A first member need not wait for others.
+    "group.initial.rebalance.delay.ms=0",
+    // Assignments come with the heartbeat that makes them necessary.
+    "group.consumer.min.assignment.interval.ms=0",
+    "group.consumer.assignment.interval.ms=0",
+];
 
 #[test]
 fn corelog_answers_as_kafka_does() {

@@ -77,12 +77,14 @@ pub(super) struct Side {
     ids: BTreeMap<String, String>,
     /// Producer ids likewise.
     producers: Vec<String>,
+    /// Ids that the broker gave to members of groups likewise.
+    members: Vec<String>,
 }
 
 impl Side {
     pub(super) fn new(name: &'static str, port: u16, now_ms: i64) -> Self {
         let wire = connect(port);
-        Self { name, now_ms, port, wire, entries: Vec::new(), ids: BTreeMap::new(), producers: Vec::new() }
+        Self { name, now_ms, port, wire, entries: Vec::new(), ids: BTreeMap::new(), producers: Vec::new(), members: Vec::new() }
     }
 
     pub(super) fn finish(self) -> Vec<Entry> {
@@ -150,6 +152,16 @@ impl Side {
         self.entries.push(Entry { question: question.to_owned(), outcome });
     }
 
+    /// Another connection, for questions that wait for each other.
+    pub(super) fn another(&self) -> Wire {
+        connect(self.port)
+    }
+
+    /// Keeps an answer that came by another connection.
+    pub(super) fn keep_from<R: Answer>(&mut self, question: &str, version: i16, outcome: Result<R, NoAnswer>) {
+        self.keep(&format!("{question} v{version}"), outcome);
+    }
+
     fn keep<R: Answer>(&mut self, question: &str, outcome: Result<R, NoAnswer>) -> Option<R> {
         let (outcome, answer) = match outcome {
             Ok(answer) => {
@@ -188,20 +200,21 @@ impl Side {
     fn normalize(&mut self, tree: &mut Tree) {
         let port = self.port.to_string();
         tree.structures(&mut |tree| self.learn(tree));
-        let (now_ms, ids, producers) = (self.now_ms, &mut self.ids, &mut self.producers);
+        let (now_ms, ids, producers, members) = (self.now_ms, &mut self.ids, &mut self.producers, &mut self.members);
         tree.replace(&mut |field, text| match field {
             "throttle_time_ms" => (text != "0").then(|| "throttled".to_owned()),
             "port" => (text == port).then(|| "PORT".to_owned()),
             "topic_id" if text != Uuid::ZERO.to_string() => Some(ids.get(text).cloned().unwrap_or_else(|| format!("unknown {text}"))),
             "cluster_id" if text != "None" => Some(called(ids, "cluster", text)),
             "producer_id" if text != "-1" => Some(numbered("producer", producers, text)),
+            "member_id" | "leader" if is_given(text) => Some(numbered("member", members, text)),
             "session_id" if text != "0" => Some("SESSION".to_owned()),
             // Times near now are the broker's own; those that the script sends are further away.
             "log_append_time_ms" | "last_timestamp" | "timestamp" | "base_timestamp" | "max_timestamp" => {
                 let near = text.parse::<i64>().is_ok_and(|time| (time - now_ms).abs() < 600_000);
                 near.then(|| "NOW".to_owned())
             }
-            "error_message" | "batch_index_error_message" => Some(without_times(text)),
+            "error_message" | "batch_index_error_message" => Some(without_members(&without_times(text), members)),
             "finalized_features_epoch" => text.parse::<i64>().is_ok_and(|epoch| epoch >= 0).then(|| "EPOCH".to_owned()),
             "log_dir" => Some("LOG_DIR".to_owned()),
             "total_bytes" | "usable_bytes" => text.parse::<i64>().is_ok_and(|bytes| bytes > 0).then(|| "BYTES".to_owned()),
@@ -231,6 +244,18 @@ fn without_times(text: &str) -> String {
     }
     out.pop();
     out
+}
+
+/// True for the id of a member that the broker chose: it ends with a uuid, in the form with hyphens or in Kafka's.
+fn is_given(text: &str) -> bool {
+    let text = text.trim_matches('"');
+    let hyphens = text.len() >= 36 && text.is_ascii() && text[text.len() - 36..].bytes().filter(|byte| *byte == b'-').count() == 4;
+    hyphens || Uuid::parse(text).is_some()
+}
+
+/// Replaces ids of members by what they are called in the transcript.
+fn without_members(text: &str, members: &[String]) -> String {
+    members.iter().enumerate().fold(text.to_owned(), |text, (at, id)| text.replace(id.trim_matches('"'), &format!("member-{at}")))
 }
 
 fn numbered(kind: &str, known: &mut Vec<String>, text: &str) -> String {

@@ -33,6 +33,9 @@ const NAMES: &[&str] = &[
     "base_offset",
     "offset",
     "producer_id",
+    "group_id",
+    "member_id",
+    "key",
 ];
 
 /// Reads the pretty Debug text of a message.
@@ -144,8 +147,9 @@ impl Tree {
 
     /// What an element of an array is known by.
     fn name(&self) -> Option<String> {
-        let known = |name: &&str| self.field(name)?.leaf().filter(|leaf| !matches!(*leaf, "None" | "\"\""));
-        let name = NAMES.iter().find_map(known)?.trim_matches('"');
+        // A group may have the empty name; for all else that means that there is none.
+        let known = |name: &&str| self.field(name)?.leaf().filter(|leaf| *name == "group_id" || !matches!(*leaf, "None" | "\"\""));
+        let name = NAMES.iter().find_map(|name| known(name))?.trim_matches('"');
         // Resources of several types may have one name.
         Some(self.field("resource_type").and_then(Tree::leaf).map_or_else(|| name.to_owned(), |kind| format!("{name}, {kind}")))
     }
