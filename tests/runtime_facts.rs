@@ -23,7 +23,7 @@ use corelog::{
         executor::{self, SENTINEL, ShardThreads, run_alone},
         file::{DirectFile, OpenMode},
         fs, link,
-        net::{Accepted, Listener, Stream},
+        net::{Accepted, ListenOptions, Listener, Stream},
         notify::Notify,
         task, timer,
     },
@@ -295,7 +295,7 @@ fn an_accepted_connection_may_move_or_be_dropped() {
                 match ends {
                     (Some(out), _) => {
                         let out = out.connect().await;
-                        let listener = Listener::bind("127.0.0.1:0").unwrap();
+                        let listener = Listener::bind("127.0.0.1:0", ListenOptions::default()).unwrap();
                         told.send(listener.local_addr().unwrap()).unwrap();
                         assert!(out.try_send(listener.accept().await.unwrap()).is_ok());
                         drop(listener.accept().await.unwrap());
@@ -320,11 +320,11 @@ fn an_accepted_connection_may_move_or_be_dropped() {
 #[test]
 fn an_address_belongs_to_one_listener() {
     let outcome = alone(|| async {
-        let first = Listener::bind("127.0.0.1:0").unwrap();
-        Listener::bind(first.local_addr().unwrap()).map(|_| ()).map_err(|error| error.kind())
+        let first = Listener::bind("127.0.0.1:0", ListenOptions::default()).unwrap();
+        Listener::bind(first.local_addr().unwrap(), ListenOptions::default()).map(|_| ()).map_err(|error| error.kind())
     });
     assert_eq!(outcome, Err(io::ErrorKind::AddrInUse));
-    assert!(alone(|| async { Listener::bind("no.such.name.invalid:1").is_err() }));
+    assert!(alone(|| async { Listener::bind("no.such.name.invalid:1", ListenOptions::default()).is_err() }));
 }
 
 /// One send takes 1024 slices at most, and a socket less than all bytes: the rest follows in order. Reading and writing
@@ -357,7 +357,7 @@ fn thousands_of_slices_reach_a_slow_reader_in_order_while_it_sends() {
         all
     });
     let received = alone(move || async move {
-        let listener = Listener::bind("127.0.0.1:0").unwrap();
+        let listener = Listener::bind("127.0.0.1:0", ListenOptions::default()).unwrap();
         told.send(listener.local_addr().unwrap()).unwrap();
         let stream = listener.accept().await.unwrap().attach().unwrap();
         let writing = stream.clone();
@@ -386,7 +386,7 @@ fn thousands_of_slices_reach_a_slow_reader_in_order_while_it_sends() {
 #[test]
 fn a_client_that_vanishes_is_an_error() {
     let outcome = alone(|| async {
-        let listener = Listener::bind("127.0.0.1:0").unwrap();
+        let listener = Listener::bind("127.0.0.1:0", ListenOptions::default()).unwrap();
         let address = listener.local_addr().unwrap();
         let client = Stream::connect(address).await.unwrap();
         let server = listener.accept().await.unwrap().attach().unwrap();
@@ -412,7 +412,7 @@ fn a_shard_ends_although_tasks_are_left() {
         let shard = move |id: ShardId| {
             let path = path.join(format!("left-{id}"));
             async move {
-                let listener = Listener::bind("127.0.0.1:0").unwrap();
+                let listener = Listener::bind("127.0.0.1:0", ListenOptions::default()).unwrap();
                 let client = Stream::connect(listener.local_addr().unwrap()).await.unwrap();
                 let server = listener.accept().await.unwrap().attach().unwrap();
                 let file = DirectFile::open(&path, OpenMode::CreateNew).await.unwrap();

@@ -6,7 +6,7 @@
 #                            SIGTERM ends it. The cores are those the caller runs on.
 #
 # KAFKA_VERSION (4.3.0), KAFKA_LIBS (a folder with its jars; fetched with Maven into ~/.cache/kafka-VERSION/libs otherwise),
-# KAFKA_HEAP ("-Xms1G -Xmx1G", Kafka's own default), KAFKA_EXTRA (further lines of server.properties).
+# KAFKA_HEAP ("-Xms1G -Xmx1G", Kafka's own default), PROPERTIES (further lines of server.properties).
 set -eu
 version=${KAFKA_VERSION:-4.3.0}
 libs=${KAFKA_LIBS:-$HOME/.cache/kafka-$version/libs}
@@ -31,7 +31,7 @@ if [ ! -f "$libs/kafka-server-$version.jar" ]; then
 fi
 
 mkdir -p "$dir"
-cat >"$dir/server.properties" <<PROPERTIES
+cat >"$dir/server.properties" <<EOF
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:$((port + 1))
@@ -44,8 +44,8 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
-${KAFKA_EXTRA:-}
-PROPERTIES
+${PROPERTIES:-}
+EOF
 
 jvm="-server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35 -XX:+ExplicitGCInvokesConcurrent -Djava.awt.headless=true"
 # shellcheck disable=SC2086

@@ -21,7 +21,7 @@ pub(super) async fn handle(api: &Rc<Api>, caller: &Caller, body: DeleteGroupsReq
             Answer::Deleted(mut deleted) => results.append(&mut deleted),
             other => {
                 let error_code = groups::refusal(&other).code();
-                results.extend(ids.into_iter().map(|group_id| DeletableGroupResult { group_id, error_code, error_message: None }));
+                results.extend(ids.into_iter().map(|group_id| DeletableGroupResult { group_id, error_code }));
             }
         }
     }

@@ -11,14 +11,22 @@ use crate::runtime::buffer::Slice;
 /// An encoded answer, length prefix included: parts to be sent one after the other.
 #[derive(Debug)]
 pub struct ResponseFrame {
-    slices: Vec<Slice>,
+    parts: Parts,
+}
+
+#[derive(Debug)]
+enum Parts {
+    /// Most answers.
+    One(Bytes),
+    /// An answer with records in it.
+    Many(Vec<Slice>),
 }
 
 impl ResponseFrame {
     /// Puts an answer together: `records[i]` stand before byte `cuts[i]` of `bytes`.
     pub fn gathered(bytes: Bytes, cuts: &[usize], records: Vec<Vec<Slice>>) -> Self {
         if cuts.is_empty() {
-            return Self { slices: vec![Slice::from(bytes)] };
+            return Self { parts: Parts::One(bytes) };
         }
         let mut slices = Vec::with_capacity(cuts.len() * 2 + 1 + records.iter().map(Vec::len).sum::<usize>());
         let mut start = 0;
@@ -29,17 +37,23 @@ impl ResponseFrame {
         }
         slices.push(Slice::from(bytes.slice(start..)));
         slices.retain(|slice| !slice.is_empty());
-        Self { slices }
+        Self { parts: Parts::Many(slices) }
     }
 
     /// Its length in bytes, prefix included.
     pub fn bytes(&self) -> usize {
-        self.slices.iter().map(|slice| slice.len()).sum()
+        match &self.parts {
+            Parts::One(bytes) => bytes.len(),
+            Parts::Many(slices) => slices.iter().map(|slice| slice.len()).sum(),
+        }
     }
 
-    /// The parts in order.
-    pub fn into_slices(self) -> Vec<Slice> {
-        self.slices
+    /// Adds the parts in order to what is to be sent.
+    pub fn append_to(self, out: &mut Vec<Slice>) {
+        match self.parts {
+            Parts::One(bytes) => out.push(Slice::from(bytes)),
+            Parts::Many(slices) => out.extend(slices),
+        }
     }
 }
 

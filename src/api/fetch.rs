@@ -4,7 +4,7 @@
 //! bytes, the request waits (`shard/purgatory`) for progress or its deadline and reads once more. Records leave as slices of the
 //! buffers that they were written from or read into.
 
-use std::rc::Rc;
+use std::{collections::hash_map::Entry, rc::Rc};
 
 use super::{
     Api,
@@ -16,16 +16,20 @@ use crate::{
     metadata::ClusterImage,
     partition::{FetchFrom, Fetched, Refusal},
     protocol::{
-        messages::fetch::{EpochEndOffset, FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData},
+        messages::fetch::{
+            EpochEndOffset, FetchPartition, FetchRequest, FetchResponse, FetchableTopicResponse, LeaderIdAndEpoch, PartitionData,
+        },
         wire::Records,
     },
     runtime::{buffer::Slice, clock},
     shard::fetch::{FetchTask, Place},
-    types::{ErrorCode, PartitionId},
+    types::{ErrorCode, HashMap, PartitionId},
 };
 
 /// First version that names topics by id.
 const VERSION_TOPIC_ID: i16 = 13;
+/// First version whose answer names the leader to those who need another.
+const VERSION_CURRENT_LEADER: i16 = 16;
 /// Longest time in ms a fetch may wait, whatever the client asks: keeps a connection from sleeping for ever.
 const MAX_WAIT_MS: i32 = 10 * 60 * 1000;
 
@@ -35,6 +39,9 @@ pub(super) async fn fetch(api: Rc<Api>, request: Request, slot: ResponseSlot) {
         Ok(body) => body,
         Err(error) => return slot.close(format!("malformed fetch request: {error}")),
     };
+    if !matches!(body.isolation_level, 0 | 1) {
+        return request.response_head().fill(slot, &refused(&body, request.version(), ErrorCode::UnknownServerError));
+    }
     let named = named(&body, request.version());
     let forgotten = forgotten(&body, request.version());
     let fields = SessionFields {
@@ -73,7 +80,54 @@ pub(super) async fn fetch(api: Rc<Api>, request: Request, slot: ResponseSlot) {
     answer(&api, &request, slot, Answer { image: &image, session, opened: &opened, wanted: &wanted, isolated: body.isolation_level == 1 }, fetched);
 }
 
+/// The answer to a request that fails as a whole (FetchRequest.getErrorResponse).
+fn refused(body: &FetchRequest, version: i16, error: ErrorCode) -> FetchResponse {
+    let mut response = FetchResponse { error_code: error.code(), session_id: body.session_id, ..FetchResponse::default() };
+    if version < VERSION_TOPIC_ID {
+        let refused = |partition: &FetchPartition| PartitionData {
+            partition_index: partition.partition,
+            error_code: error.code(),
+            high_watermark: -1,
+            last_stable_offset: -1,
+            log_start_offset: -1,
+            aborted_transactions: Some(Vec::new()),
+            records: Some(Records::Empty),
+            ..PartitionData::default()
+        };
+        let topics = body.topics.iter().map(|topic| FetchableTopicResponse {
+            topic: topic.topic.clone(),
+            partitions: topic.partitions.iter().map(refused).collect(),
+            ..FetchableTopicResponse::default()
+        });
+        response.responses = topics.collect();
+    }
+    response
+}
+
+/// What the request names, in its order. A partition that it names twice counts once, as it is named last.
 fn named(body: &FetchRequest, version: i16) -> Vec<Wanted> {
+    let named = all_named(body, version);
+    if named.len() < 2 {
+        return named;
+    }
+    let mut places: HashMap<(&TopicKey, i32), usize> = HashMap::new();
+    let mut last: Vec<usize> = Vec::with_capacity(named.len());
+    for (at, wanted) in named.iter().enumerate() {
+        match places.entry((&wanted.topic, wanted.partition)) {
+            Entry::Occupied(place) => last[*place.get()] = at,
+            Entry::Vacant(place) => {
+                place.insert(last.len());
+                last.push(at);
+            }
+        }
+    }
+    if last.len() == named.len() {
+        return named;
+    }
+    last.into_iter().map(|at| named[at].clone()).collect()
+}
+
+fn all_named(body: &FetchRequest, version: i16) -> Vec<Wanted> {
     let mut named = Vec::new();
     for topic in &body.topics {
         let key = if version >= VERSION_TOPIC_ID { TopicKey::Id(topic.topic_id) } else { TopicKey::Name(topic.topic.clone()) };
@@ -112,8 +166,9 @@ fn place(api: &Api, image: &ClusterImage, wanted: &Wanted, from_replica: bool) -
         return Place::Refused(Refusal::of(ErrorCode::UnknownTopicOrPartition));
     };
     if from_replica {
-        // No replica is assigned to anyone else (Kafka answers the same to a broker that is not assigned).
-        return Place::Refused(Refusal::of(ErrorCode::UnknownLeaderEpoch));
+        // No replica is assigned to anyone else (Partition.followerReplicaOrThrow).
+        let code = if wanted.leader_epoch >= 0 { ErrorCode::UnknownLeaderEpoch } else { ErrorCode::NotLeaderOrFollower };
+        return Place::Refused(Refusal::of(code));
     }
     let from = FetchFrom {
         id,
@@ -148,7 +203,10 @@ fn answer(api: &Api, request: &Request, slot: ResponseSlot, answer: Answer<'_>, 
             }
         }
         let bytes = fetched.records.iter().map(|slice| slice.len()).sum::<usize>();
-        let partition = partition_data(wanted, &fetched, bytes, answer.isolated);
+        let mut partition = partition_data(wanted, &fetched, bytes, answer.isolated);
+        if request.version() >= VERSION_CURRENT_LEADER && let Err(refusal) = &fetched.result {
+            partition.current_leader = current_leader(answer.image, wanted, refusal.code).unwrap_or_default();
+        }
         if bytes > 0 {
             records.push(fetched.records);
         }
@@ -176,10 +234,26 @@ fn partition_data(wanted: &Wanted, fetched: &Fetched<Slice>, bytes: usize, isola
             data.high_watermark = -1;
             data.last_stable_offset = -1;
             data.log_start_offset = -1;
-            data.aborted_transactions = None;
+            // What is not there is told with an empty list, what cannot be read with none, as Kafka does.
+            let is_unknown = matches!(refusal.code, ErrorCode::UnknownTopicId | ErrorCode::UnknownTopicOrPartition);
+            data.aborted_transactions = is_unknown.then(Vec::new);
         }
     }
     data
+}
+
+/// Who leads, for clients that asked the wrong broker or in an old epoch (KIP-951).
+fn current_leader(image: &ClusterImage, wanted: &Wanted, error: ErrorCode) -> Option<LeaderIdAndEpoch> {
+    if !matches!(error, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch) {
+        return None;
+    }
+    let topic = match &wanted.topic {
+        TopicKey::Id(id) => image.topic(*id),
+        TopicKey::Name(name) => image.topic_by_name(name),
+    };
+    let partition = image.partition(PartitionId { topic_id: topic?.id, partition: wanted.partition })?;
+    let leader_id = partition.leader?.get();
+    Some(LeaderIdAndEpoch { leader_id, leader_epoch: partition.leader_epoch.get() })
 }
 
 /// Appends to the topic's part of the answer; partitions of one topic that follow each other share one part.

@@ -27,6 +27,9 @@ const VERSION_BATCHED: i16 = 4;
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
 const SHARE: i8 = 2;
+/// What Kafka says of any request that makes no sense.
+const INVALID_REQUEST: &str = "This most likely occurs because of a request being malformed by the client library or the message \
+    was sent to an incompatible broker. See the broker logs for more details.";
 /// How long in ms the controller may take to make the topic.
 const CREATION_TIMEOUT_MS: i32 = 30_000;
 /// How long in ms the new topic may take to be led here.
@@ -77,7 +80,8 @@ async fn find(api: &Rc<Api>, caller: &Caller, key_type: i8, key: &Text) -> Resul
         GROUP => {}
         TRANSACTION => return Err((ErrorCode::InvalidRequest, "Transactions are not supported by this version.".to_owned())),
         SHARE => return Err((ErrorCode::InvalidRequest, "Share groups are not supported by this version.".to_owned())),
-        other => return Err((ErrorCode::InvalidRequest, format!("Unknown coordinator type {other}."))),
+        // The words of Kafka, which tells no more either.
+        _ => return Err((ErrorCode::InvalidRequest, INVALID_REQUEST.to_owned())),
     }
     let id = match api.shard.coordinator_of(key) {
         Some(id) => id,

@@ -20,9 +20,10 @@ use crate::{
     metadata::ClusterImage,
     partition::{Acks, Append, AppendSink, Appended, Refusal},
     protocol::messages::produce::{
-        BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceData, TopicProduceResponse,
+        BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceData, TopicProduceResponse,
     },
-    types::{ErrorCode, PartitionId, ShardId, is_internal_topic},
+    record::claims_transaction,
+    types::{ErrorCode, HashMap, PartitionId, ShardId, Text, Uuid, is_internal_topic},
 };
 
 /// First version that names topics by id only.
@@ -30,7 +31,7 @@ const VERSION_TOPIC_ID: i16 = 13;
 
 /// Hands every batch of the request to its partition. The slot is filled later.
 pub(super) fn start(api: &Rc<Api>, request: &Request, slot: ResponseSlot) -> Disposition {
-    let body: ProduceRequest = match request.decode() {
+    let mut body: ProduceRequest = match request.decode() {
         Ok(body) => body,
         Err(error) => return Disposition::Close(format!("malformed produce request: {error}")),
     };
@@ -43,13 +44,27 @@ pub(super) fn start(api: &Rc<Api>, request: &Request, slot: ResponseSlot) -> Dis
             format!("acks is {other}; it must be 0, 1 or -1 (all)"),
         )),
     };
+    body.topic_data = each_once(body.topic_data);
+    let transactional = body.topic_data.iter().flat_map(|topic| &topic.partition_data).any(is_transactional);
+    let barred = match (&acks, &body.transactional_id) {
+        (Err(refusal), _) => Some(refusal.clone()),
+        // As if the client had no right to the transactional id that it does not name (KafkaApis.handleProduceRequest).
+        (Ok(_), None) if transactional => Some(Refusal::of(ErrorCode::TransactionalIdAuthorizationFailed)),
+        (Ok(_), Some(_)) if transactional => {
+            Some(Refusal::because(ErrorCode::InvalidTxnState, "transactions are not supported by this broker yet"))
+        }
+        _ => None,
+    };
     let image = api.shard.image();
     let answer = PendingProduce::new(&body, request, acks.as_ref().ok().copied(), slot);
     let mut elsewhere: Vec<Batches> = Vec::new();
     let mut congested = false;
     let mut index = 0;
     for topic in body.topic_data {
-        let topic_id = resolve(&image, &topic, request, body.transactional_id.is_some(), &acks);
+        let topic_id = match &barred {
+            Some(refusal) => Err(refusal.clone()),
+            None => resolve(&image, &topic, request),
+        };
         for partition in topic.partition_data {
             let place = index;
             index += 1;
@@ -84,18 +99,43 @@ pub(super) fn start(api: &Rc<Api>, request: &Request, slot: ResponseSlot) -> Dis
     if congested { Disposition::Serial } else { Disposition::Continue }
 }
 
-/// The id of the topic that a part of the request means, or why nothing can be written there.
-fn resolve(
-    image: &ClusterImage,
-    topic: &TopicProduceData,
-    request: &Request,
-    transactional: bool,
-    acks: &Result<Acks, Refusal>,
-) -> Result<crate::types::Uuid, Refusal> {
-    acks.clone()?;
-    if transactional {
-        return Err(Refusal::because(ErrorCode::InvalidTxnState, "transactions are not supported by this broker yet"));
+/// Every partition once, as it is named last, at the place where it is named first; topics without partitions are left out.
+/// Kafka keeps a request's partitions in a map.
+fn each_once(mut topics: Vec<TopicProduceData>) -> Vec<TopicProduceData> {
+    topics.retain(|topic| !topic.partition_data.is_empty());
+    if let [topic] = &topics[..]
+        && topic.partition_data.len() == 1
+    {
+        return topics;
     }
+    let mut merged: Vec<TopicProduceData> = Vec::with_capacity(topics.len());
+    let mut topics_at: HashMap<(Text, Uuid), usize> = HashMap::new();
+    let mut partitions_at: HashMap<(usize, i32), usize> = HashMap::new();
+    for topic in topics {
+        let TopicProduceData { name, topic_id, partition_data } = topic;
+        let at = *topics_at.entry((name.clone(), topic_id)).or_insert(merged.len());
+        if at == merged.len() {
+            merged.push(TopicProduceData { name, topic_id, partition_data: Vec::with_capacity(partition_data.len()) });
+        }
+        let into = &mut merged[at].partition_data;
+        for partition in partition_data {
+            let place = *partitions_at.entry((at, partition.index)).or_insert(into.len());
+            match into.get_mut(place) {
+                Some(known) => *known = partition,
+                None => into.push(partition),
+            }
+        }
+    }
+    merged
+}
+
+/// True if the header of the batch says so; what it says is checked later.
+fn is_transactional(partition: &PartitionProduceData) -> bool {
+    partition.records.as_ref().is_some_and(|records| claims_transaction(records))
+}
+
+/// The id of the topic that a part of the request means, or why nothing can be written there.
+fn resolve(image: &ClusterImage, topic: &TopicProduceData, request: &Request) -> Result<Uuid, Refusal> {
     let found = if request.version() >= VERSION_TOPIC_ID {
         image.topic(topic.topic_id).ok_or(ErrorCode::UnknownTopicId)
     } else {
@@ -137,38 +177,36 @@ impl Batches {
 /// The answer of a produce request while its partitions work.
 struct PendingProduce {
     acks: Acks,
-    /// The shape of the answer, without results.
+    /// Each partition's place says that it failed until its result is there.
     response: RefCell<ProduceResponse>,
-    /// One for each partition, in the order of the request.
-    results: RefCell<Vec<Option<Result<Appended, Refusal>>>>,
     /// Results still missing, plus one until all partitions are named.
     missing: Cell<usize>,
+    /// Why a request without an answer failed.
+    failed: RefCell<Option<String>>,
     head: ResponseHead,
     slot: RefCell<Option<ResponseSlot>>,
 }
 
 impl PendingProduce {
     fn new(body: &ProduceRequest, request: &Request, acks: Option<Acks>, slot: ResponseSlot) -> Rc<Self> {
-        let responses: Vec<TopicProduceResponse> = body
-            .topic_data
-            .iter()
-            .map(|topic| TopicProduceResponse {
-                name: topic.name.clone(),
-                topic_id: topic.topic_id,
-                partition_responses: topic
-                    .partition_data
-                    .iter()
-                    .map(|partition| PartitionProduceResponse { index: partition.index, ..PartitionProduceResponse::default() })
-                    .collect(),
-            })
-            .collect();
+        let place = |partition: &PartitionProduceData| PartitionProduceResponse {
+            index: partition.index,
+            error_code: ErrorCode::UnknownServerError.code(),
+            ..PartitionProduceResponse::default()
+        };
+        let answer = |topic: &TopicProduceData| TopicProduceResponse {
+            name: topic.name.clone(),
+            topic_id: topic.topic_id,
+            partition_responses: topic.partition_data.iter().map(place).collect(),
+        };
+        let responses: Vec<TopicProduceResponse> = body.topic_data.iter().map(answer).collect();
         let results: usize = responses.iter().map(|topic| topic.partition_responses.len()).sum();
         Rc::new(Self {
             // With bad acks every partition is refused, and the client hears of it.
             acks: acks.unwrap_or(Acks::Leader),
             response: RefCell::new(ProduceResponse { responses, ..ProduceResponse::default() }),
-            results: RefCell::new((0..results).map(|_| None).collect()),
             missing: Cell::new(results + 1),
+            failed: RefCell::new(None),
             head: request.response_head(),
             slot: RefCell::new(Some(slot)),
         })
@@ -185,28 +223,29 @@ impl PendingProduce {
             return;
         }
         let Some(slot) = self.slot.take() else { return };
-        let results = self.results.take();
-        let failed = results.iter().flatten().find_map(|result| result.as_ref().err());
-        match (self.acks, failed) {
+        match (self.acks, self.failed.take()) {
             (Acks::None, None) => slot.skip(),
             // Without an answer, a closed connection is the only way to tell (KafkaApis.handleProduceRequest).
             (Acks::None, Some(refusal)) => slot.close(format!("a produce request with acks=0 failed: {refusal}")),
-            _ => {
-                let mut response = self.response.take();
-                let places = response.responses.iter_mut().flat_map(|topic| &mut topic.partition_responses);
-                for (place, result) in places.zip(results) {
-                    fill(place, result.unwrap_or_else(|| Err(Refusal::of(ErrorCode::UnknownServerError))));
-                }
-                self.head.fill(slot, &response);
-            }
+            _ => self.head.fill(slot, &self.response.take()),
         }
     }
 }
 
 impl AppendSink for PendingProduce {
     fn appended(&self, index: u32, result: Result<Appended, Refusal>) {
-        if let Some(place) = self.results.borrow_mut().get_mut(index as usize) {
-            *place = Some(result);
+        if self.acks == Acks::None && let Err(refusal) = &result {
+            self.failed.borrow_mut().get_or_insert_with(|| refusal.to_string());
+        }
+        let mut index = index as usize;
+        for topic in &mut self.response.borrow_mut().responses {
+            match topic.partition_responses.get_mut(index) {
+                Some(place) => {
+                    fill(place, result);
+                    break;
+                }
+                None => index -= topic.partition_responses.len(),
+            }
         }
         self.one_less();
     }
@@ -235,5 +274,30 @@ fn fill(place: &mut PartitionProduceResponse, result: Result<Appended, Refusal>)
                 })
                 .collect();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_named_twice_counts_as_it_is_named_last() {
+        let topic = |name: &str, partitions: &[(i32, &'static [u8])]| TopicProduceData {
+            name: Text::from(name),
+            partition_data: partitions
+                .iter()
+                .map(|(index, records)| PartitionProduceData { index: *index, records: Some(Bytes::from_static(records)) })
+                .collect(),
+            ..TopicProduceData::default()
+        };
+        let asked = vec![
+            topic("a", &[(1, b"first"), (0, b"zero")]),
+            topic("nothing", &[]),
+            topic("b", &[(1, b"b")]),
+            topic("a", &[(1, b"last"), (2, b"two")]),
+        ];
+        assert_eq!(each_once(asked), [topic("a", &[(1, b"last"), (0, b"zero"), (2, b"two")]), topic("b", &[(1, b"b")])]);
+        assert_eq!(each_once(vec![topic("a", &[(3, b"x")])]), [topic("a", &[(3, b"x")])]);
     }
 }

@@ -3,7 +3,7 @@
 //! Runs on each shard. The control thread steers it by [`Command`]s and hears from it by [`Report`]s.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     net::SocketAddr,
     path::PathBuf,
     rc::Rc,
@@ -17,9 +17,9 @@ use crate::{
     controller::ControllerClient,
     log::{LogShared, SharedLimits, StorageFailure, sync_file_system},
     metadata::ClusterImage,
-    network::{Acceptor, ConnectionCounts, Door, NetworkLimits, Registry},
-    partition::PartitionEnv,
-    runtime::{channel, link, net::Accepted, net::Listener, task},
+    network::{Acceptor, ConnectionCounts, ConnectionLimits, Door, NetworkLimits, Registry},
+    partition::{Pace, PartitionEnv},
+    runtime::{channel, link, net::{Accepted, ListenOptions, Listener}, task},
     shard::{Checkpoint, LogDirectory, Opening, PeerLinks, Router, Shard, ShardParts, flusher},
     types::{NodeId, ShardId, Text, Uuid},
 };
@@ -180,7 +180,11 @@ async fn follow(shard: Rc<Shard>, images: flume::Receiver<Arc<ClusterImage>>) {
 }
 
 fn log_directories(config: &BrokerConfig, directories: Vec<(Uuid, PathBuf)>, reports: &Reports) -> Vec<LogDirectory> {
-    let limits = SharedLimits { cache_bytes: config.memory_cache_bytes, ..SharedLimits::default() };
+    let limits = SharedLimits {
+        cache_bytes: config.memory_cache_bytes,
+        producers_per_partition: config.producers_per_partition_max,
+        ..SharedLimits::default()
+    };
     let (failures, failed) = channel::unbounded();
     let log = LogShared::new(&limits, failures);
     let directories: Vec<LogDirectory> = directories
@@ -196,10 +200,13 @@ fn log_directories(config: &BrokerConfig, directories: Vec<(Uuid, PathBuf)>, rep
                     }
                 })
             };
-            task::spawn("flusher", flusher::run(requests, Rc::clone(&retired), Rc::clone(&directory_failed)));
+            let pace = Rc::new(Pace::default());
+            let flushed = flusher::Flushed { pace: Rc::clone(&pace), retired: Rc::clone(&retired), failed: Rc::clone(&directory_failed) };
+            task::spawn("flusher", flusher::run(path.clone(), requests, flushed));
             let env = PartitionEnv {
                 log: Rc::clone(&log),
                 flusher,
+                pace,
                 retired,
                 directory_failed,
                 decompressed_bytes_max: config.decompressed_bytes_max,
@@ -230,7 +237,22 @@ fn limits(config: &BrokerConfig) -> NetworkLimits {
         idle_ms: config.connections_max_idle_ms.unwrap_or(u64::MAX),
         frame_deadline_ms: config.frame_deadline_ms,
         response_deadline_ms: config.response_deadline_ms,
+        send_buffer_bytes: config.socket_send_buffer_bytes,
     }
+}
+
+/// The limits of connections as the newest image has them.
+fn connection_limits(shard: &Rc<Shard>) -> ConnectionLimits {
+    let shard = Rc::clone(shard);
+    let known = RefCell::new((shard.image(), Rc::new(shard.live_config())));
+    ConnectionLimits::new(move || {
+        let mut known = known.borrow_mut();
+        let image = shard.image();
+        if !Arc::ptr_eq(&known.0, &image) {
+            *known = (image, Rc::new(shard.live_config()));
+        }
+        Rc::clone(&known.1)
+    })
 }
 
 async fn serve(shard: &Rc<Shard>, registry: &Rc<Registry>, entrance: Entrance, counts: ConnectionCounts) -> Result<(), String> {
@@ -255,21 +277,19 @@ async fn serve(shard: &Rc<Shard>, registry: &Rc<Registry>, entrance: Entrance, c
         }
         Entrance::Front(addresses, links) => {
             let mut listeners = Vec::new();
+            let config = shard.config();
+            let options = ListenOptions {
+                backlog: config.socket_listen_backlog_size,
+                receive_buffer_bytes: config.socket_receive_buffer_bytes,
+            };
             for address in addresses {
-                listeners.push(Listener::bind(address).map_err(|error| format!("cannot listen at {address}: {error}"))?);
+                listeners.push(Listener::bind(address, options).map_err(|error| format!("cannot listen at {address}: {error}"))?);
             }
             let mut doors = vec![Door::Here(admit)];
             for link in links {
                 doors.push(Door::There(link.connect().await));
             }
-            let live = shard.live_config();
-            Acceptor {
-                doors,
-                counts,
-                connections_max: live.max_connections,
-                connections_per_ip_max: live.max_connections_per_ip,
-            }
-            .start(listeners);
+            Acceptor { doors, counts, limits: connection_limits(shard) }.start(listeners);
         }
     }
     Ok(())

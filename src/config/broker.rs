@@ -102,6 +102,16 @@ pub struct LiveConfig {
     pub max_connections_per_ip_overrides: BTreeMap<IpAddr, usize>,
 }
 
+impl LiveConfig {
+    /// How many connections may come from `ip`, and the setting that says so.
+    pub fn connections_of(&self, ip: IpAddr) -> (&'static str, usize) {
+        match self.max_connections_per_ip_overrides.get(&ip.to_canonical()) {
+            Some(most) => ("max.connections.per.ip.overrides", *most),
+            None => ("max.connections.per.ip", self.max_connections_per_ip),
+        }
+    }
+}
+
 impl BrokerConfig {
     /// The configuration that `layers` make, and what to tell the operator about it.
     ///

@@ -217,8 +217,9 @@ impl<'a> Creation<'a> {
     fn described(&self, overrides: &Overrides) -> Vec<CreatableTopicConfigs> {
         let described = describe_topic(self.view.config, self.view.dynamic(), overrides, None);
         let configs = described.into_iter().map(|config| CreatableTopicConfigs {
+            // What was given is told as it was given (ReplicationControlManager), spaces and capitals included.
+            value: overrides.get(&config.name).filter(|_| !config.is_sensitive).cloned().or(config.value),
             name: config.name,
-            value: config.value,
             read_only: config.read_only,
             config_source: config.source.id(),
             is_sensitive: config.is_sensitive,

@@ -87,18 +87,15 @@ impl Coordinator {
         effects.divisible = true;
         for id in ids {
             let checked = self.groups.get(&id).map_or(Err(ErrorCode::GroupIdNotFound), Group::check_delete);
-            let (error, message) = match checked {
+            let error = match checked {
                 Ok(()) => {
                     self.remove_group(&id, world, effects);
                     tracing::info!(group = %id, "deleted");
-                    (ErrorCode::None, None)
+                    ErrorCode::None
                 }
-                Err(ErrorCode::GroupIdNotFound) => {
-                    (ErrorCode::GroupIdNotFound, Some(Text::from(format!("Group {id} not found."))))
-                }
-                Err(error) => (error, None),
+                Err(error) => error,
             };
-            results.push(DeletableGroupResult { group_id: id, error_code: error.code(), error_message: message });
+            results.push(DeletableGroupResult { group_id: id, error_code: error.code() });
         }
         results
     }

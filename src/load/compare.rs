@@ -1,24 +1,43 @@
-//! Several brokers under the same load, in turns (A B A B): what differs between them is then neither the hour nor the
-//! neighbours. Ratios are taken within a turn, and given with their spread.
+//! Brokers under the same loads, in turns (A B A B): what differs between them is then neither the hour nor the
+//! neighbours. Ratios are taken within a turn, and given with their spread. One broker alone is a comparison, too: of the
+//! cases of its scenario.
 
-use std::{fmt::Write, sync::atomic::AtomicBool};
+use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
+    beside,
+    ceiling::Ceilings,
     plan::Plan,
     report::{Durations, RunReport, SCHEMA_VERSION},
-    run::{self, Progress},
+    run::Progress,
+    scenario::{Beside, Target},
     setup::RunError,
 };
 
-/// One side of a comparison.
+/// What a comparison is about.
+#[derive(Clone, Debug, Default)]
+pub struct Heading {
+    /// What is run.
+    pub title: String,
+    /// What for, and what limits it; empty if nobody said.
+    pub about: String,
+    /// Names of the contestants.
+    pub contestants: Vec<String>,
+    /// What the comparison should show.
+    pub targets: Vec<Target>,
+}
+
+/// One case, with the loads of all contestants.
 #[derive(Clone, Debug)]
-pub struct Contestant {
-    /// How it is called in the result.
+pub struct Round {
+    /// Its name; empty if there is only one.
     pub name: String,
-    /// The load, and where.
-    pub plan: Plan,
+    /// The case that it is held against.
+    pub against: Option<String>,
+    /// In the order of the contestants.
+    pub plans: Vec<(Plan, Option<Beside>)>,
 }
 
 /// All runs of a comparison.
@@ -28,47 +47,75 @@ pub struct Comparison {
     pub schema_version: u32,
     /// What was compared.
     pub title: String,
+    /// What for.
+    pub about: String,
     /// Names, in the order of the turns; ratios are of the first to each other.
     pub contestants: Vec<String>,
-    /// Per turn, a run of every contestant.
-    pub turns: Vec<Vec<RunReport>>,
+    /// The cases.
+    pub cases: Vec<CaseRuns>,
+    /// What it should show.
+    pub targets: Vec<Target>,
+    /// What the host can do.
+    pub ceilings: Option<Ceilings>,
     /// Ended before its time.
     pub partial: bool,
 }
 
-/// Runs every contestant `turns` times. `progress` hears whose turn it is.
+/// The runs of one case.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CaseRuns {
+    /// Its name; empty if there is only one.
+    pub name: String,
+    /// The case that it is held against.
+    pub against: Option<String>,
+    /// Per turn, a run of every contestant.
+    pub turns: Vec<Vec<RunReport>>,
+}
+
+/// Runs every contestant of every case `turns` times. `progress` hears whose turn it is.
 ///
 /// # Errors
 /// If a run cannot be carried out.
 pub fn compare(
-    title: &str,
-    contestants: &[Contestant],
+    heading: Heading,
+    rounds: &[Round],
     turns: usize,
     interrupt: &AtomicBool,
     progress: &mut dyn FnMut(&str, &Plan, Progress<'_>),
 ) -> Result<Comparison, RunError> {
+    let case = |round: &Round| CaseRuns { name: round.name.clone(), against: round.against.clone(), turns: Vec::new() };
     let mut comparison = Comparison {
         schema_version: SCHEMA_VERSION,
-        title: title.to_owned(),
-        contestants: contestants.iter().map(|contestant| contestant.name.clone()).collect(),
-        turns: Vec::new(),
+        title: heading.title,
+        about: heading.about,
+        contestants: heading.contestants,
+        cases: rounds.iter().map(case).collect(),
+        targets: heading.targets,
+        ceilings: None,
         partial: false,
     };
     for turn in 0..turns {
-        let mut reports = Vec::new();
-        for contestant in contestants {
-            // What the others left to be written is written before the clock runs.
-            rustix::fs::sync();
-            let name = format!("turn {}/{turns}, {}", turn + 1, contestant.name);
-            let outcome = run::run(&contestant.plan, interrupt, &mut |what| progress(&name, &contestant.plan, what))?;
-            let partial = outcome.partial;
-            reports.push(RunReport::new(&contestant.plan, &outcome));
-            if partial {
-                comparison.partial = true;
-                return Ok(comparison);
+        for (at, round) in rounds.iter().enumerate() {
+            let mut reports = Vec::new();
+            for (name, (plan, beside)) in comparison.contestants.iter().zip(&round.plans) {
+                // What the others left to be written is written before the clock runs.
+                rustix::fs::sync();
+                let mut who = format!("turn {}/{turns}, {name}", turn + 1);
+                if !round.name.is_empty() {
+                    who = format!("{who}, {}", round.name);
+                }
+                reports.push(beside::run(plan, beside.as_ref(), interrupt, &mut |what| progress(&who, plan, what))?);
+                if reports.last().is_some_and(|report| report.partial) {
+                    comparison.partial = true;
+                    // Alone, what there is of a run is shown; beside others it would be compared with whole ones.
+                    if comparison.contestants.len() == 1 {
+                        comparison.cases[at].turns.push(reports);
+                    }
+                    return Ok(comparison);
+                }
             }
+            comparison.cases[at].turns.push(reports);
         }
-        comparison.turns.push(reports);
     }
     Ok(comparison)
 }
@@ -89,7 +136,7 @@ impl Spread {
         values.sort_unstable_by(f64::total_cmp);
         let (low, high) = (*values.first()?, *values.last()?);
         let middle = values.len() / 2;
-        let median = if values.len() % 2 == 1 { values[middle] } else { (values[middle - 1] + values[middle]) / 2.0 };
+        let median = if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) };
         Some(Self { median, low, high })
     }
 }
@@ -109,6 +156,11 @@ impl Metric {
     pub fn of(&self, report: &RunReport) -> Option<f64> {
         (self.read)(report)
     }
+
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        METRICS.iter().find(|metric| metric.name == name)
+    }
 }
 
 /// What is compared, as far as a run has it.
@@ -116,6 +168,7 @@ pub const METRICS: &[Metric] = &[
     Metric { name: "produced MB/s", more_is_better: true, read: |r| some(r.produced.mb_per_s) },
     Metric { name: "requests/s", more_is_better: true, read: |r| some(r.produced.requests_per_s) },
     Metric { name: "fetched MB/s", more_is_better: true, read: |r| some(r.fetched.mb_per_s) },
+    Metric { name: "achieved %", more_is_better: true, read: |r| r.schedule.map(|kept| 100.0 * kept.achieved_per_s / kept.offered_per_s) },
     Metric { name: "GB per CPU s", more_is_better: true, read: |r| some(1.0 / r.broker.as_ref()?.cpu_s_per_gb?) },
     Metric { name: "CPU us/request", more_is_better: false, read: |r| r.broker.as_ref()?.cpu_us_per_request },
     Metric { name: "p50 ms", more_is_better: false, read: |r| headline(r).ms("p50") },
@@ -123,6 +176,8 @@ pub const METRICS: &[Metric] = &[
     Metric { name: "p99.9 ms", more_is_better: false, read: |r| headline(r).ms("p99.9") },
     Metric { name: "max ms", more_is_better: false, read: |r| headline(r).ms("max") },
     Metric { name: "resident MB", more_is_better: false, read: |r| r.broker.as_ref()?.resident_bytes.map(|b| b as f64 / 1e6) },
+    Metric { name: "written MB", more_is_better: false, read: |r| r.broker.as_ref()?.written_bytes.map(|b| b as f64 / 1e6) },
+    Metric { name: "read MB", more_is_better: false, read: |r| r.broker.as_ref()?.read_bytes.map(|b| b as f64 / 1e6) },
 ];
 
 fn some(value: f64) -> Option<f64> {
@@ -134,88 +189,110 @@ pub fn headline(report: &RunReport) -> &Durations {
     if report.end_to_end.count > 0 { &report.end_to_end } else { &report.latency }
 }
 
-impl Comparison {
+impl CaseRuns {
     /// A figure of one contestant over all turns.
     pub fn spread(&self, contestant: usize, metric: &Metric) -> Option<Spread> {
-        Spread::of(self.turns.iter().filter_map(|turn| metric.of(turn.get(contestant)?)))
+        Spread::of(self.values(contestant, metric))
     }
 
-    /// The first contestant's figure over another's, turn by turn.
-    pub fn ratio(&self, other: usize, metric: &Metric) -> Option<Spread> {
-        Spread::of(self.turns.iter().filter_map(|turn| Some(metric.of(turn.first()?)? / metric.of(turn.get(other)?)?)))
+    fn values(&self, contestant: usize, metric: &Metric) -> impl Iterator<Item = f64> {
+        self.turns.iter().filter_map(move |turn| metric.of(turn.get(contestant)?))
+    }
+
+    /// A contestant's figure over another's in another case, turn by turn.
+    pub fn ratio(&self, contestant: usize, other: (&Self, usize), metric: &Metric) -> Option<Spread> {
+        let pairs = self.turns.iter().zip(&other.0.turns);
+        Spread::of(pairs.filter_map(|(mine, theirs)| Some(metric.of(mine.get(contestant)?)? / metric.of(theirs.get(other.1)?)?)))
+    }
+}
+
+/// A target, and what came of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict<'a> {
+    /// The target.
+    pub target: &'a Target,
+    /// The ratio or the figure, if the runs have it.
+    pub value: Option<f64>,
+    /// It was kept.
+    pub met: bool,
+}
+
+impl Verdict<'_> {
+    /// In words.
+    pub fn words(&self) -> String {
+        let target = self.target;
+        let mut what = target.figure.clone();
+        if let Some(case) = &target.case {
+            what = format!("{what} ({case})");
+        }
+        let over: Vec<&str> = [&target.of, &target.of_case].into_iter().flatten().map(String::as_str).collect();
+        let unit = if over.is_empty() { "" } else { "x" };
+        if !over.is_empty() {
+            what = format!("{what} over {}{}", over.join(", "), if target.best { " (best turn)" } else { "" });
+        }
+        let (sign, bound) = target.at_least.map_or((">=", target.at_most), |bound| (">=", Some(bound)));
+        let sign = if target.at_most.is_some() { "<=" } else { sign };
+        let value = self.value.map_or_else(|| "not measured".to_owned(), |value| format!("{value:.3}{unit}"));
+        format!("{:<6} {what} {sign} {}{unit}: {value}", if self.met { "MET" } else { "MISSED" }, bound.unwrap_or_default())
+    }
+}
+
+impl Comparison {
+    /// The case of this name; without a name the first.
+    fn case(&self, name: Option<&String>) -> Option<&CaseRuns> {
+        name.map_or_else(|| self.cases.first(), |name| self.cases.iter().find(|case| case.name == *name))
+    }
+
+    /// What came of the targets. Those about contestants that did not take part are left out.
+    pub fn verdicts(&self) -> Vec<Verdict<'_>> {
+        let verdict = |target| {
+            let value = self.value(target);
+            let met = value.is_some_and(|value| {
+                target.at_least.is_none_or(|bound| value >= bound) && target.at_most.is_none_or(|bound| value <= bound)
+            });
+            Verdict { target, value, met }
+        };
+        let takes_part = |target: &&Target| target.of.as_ref().is_none_or(|name| self.contestants.contains(name));
+        self.targets.iter().filter(takes_part).map(verdict).collect()
+    }
+
+    fn value(&self, target: &Target) -> Option<f64> {
+        let metric = Metric::named(&target.figure)?;
+        let case = self.case(target.case.as_ref())?;
+        if target.of.is_none() && target.of_case.is_none() {
+            return Some(case.spread(0, metric)?.median);
+        }
+        let other_case = self.case(target.of_case.as_ref().or(target.case.as_ref()))?;
+        let other = target.of.as_ref().map_or(Some(0), |name| self.contestants.iter().position(|known| known == name))?;
+        if target.best {
+            let theirs = other_case.spread(other, metric)?;
+            let best = if metric.more_is_better { theirs.high } else { theirs.low };
+            return Some(case.spread(0, metric)?.median / best);
+        }
+        Some(case.ratio(0, (other_case, other), metric)?.median)
     }
 
     /// What makes the comparison worthless, in words.
     pub fn faults(&self) -> Vec<String> {
-        let runs = self.turns.iter().flatten().enumerate();
-        let named = |at: usize| &self.contestants[at % self.contestants.len().max(1)];
-        runs.flat_map(|(at, run)| run.faults().into_iter().map(move |fault| format!("{}: {fault}", named(at)))).collect()
-    }
-
-    /// The comparison as text.
-    pub fn table(&self) -> String {
-        let mut out = String::new();
-        // Writing into a string cannot fail.
-        let _ = self.write_table(&mut out);
-        out
-    }
-
-    fn write_table(&self, out: &mut String) -> std::fmt::Result {
+        let mut faults = Vec::new();
+        for case in &self.cases {
+            for turn in &case.turns {
+                for (name, run) in self.contestants.iter().zip(turn) {
+                    let whose = if case.name.is_empty() { name.clone() } else { format!("{name}, {}", case.name) };
+                    faults.extend(run.faults().into_iter().map(|fault| format!("{whose}: {fault}")));
+                }
+            }
+        }
         if self.partial {
-            writeln!(out, "PARTIAL: only whole turns are counted")?;
+            faults.push("ended before its time".to_owned());
         }
-        let Some(first) = self.turns.first() else { return writeln!(out, "no turn was finished") };
-        writeln!(out, "{}, {} turns", self.title, self.turns.len())?;
-        for (name, report) in self.contestants.iter().zip(first) {
-            let cores = report.broker.as_ref().map_or("?", |broker| broker.cores.as_str());
-            writeln!(out, "{name:<14} {}, {}, cores {cores}", report.identity.product, report.identity.durability.words())?;
-        }
-        write!(out, "\n{:<15}", "")?;
-        for name in &self.contestants {
-            write!(out, "{name:>26}")?;
-        }
-        for name in self.contestants.iter().skip(1) {
-            write!(out, "{:>26}", format!("{}/{name}", self.contestants[0]))?;
-        }
-        writeln!(out)?;
-        for metric in METRICS {
-            let columns: Vec<_> = (0..self.contestants.len()).map(|at| self.spread(at, metric)).collect();
-            if columns.iter().all(Option::is_none) {
-                continue;
-            }
-            write!(out, "{:<15}", metric.name)?;
-            for spread in columns {
-                write!(out, "{:>26}", show(spread, ""))?;
-            }
-            for other in 1..self.contestants.len() {
-                write!(out, "{:>26}", show(self.ratio(other, metric), "x"))?;
-            }
-            writeln!(out)?;
-        }
-        writeln!(out, "medians (lowest to highest); ratios are taken within each turn")?;
-        for (at, name) in self.contestants.iter().enumerate() {
-            let mut limits: Vec<&str> = self.turns.iter().filter_map(|turn| Some(turn.get(at)?.limit.words())).collect();
-            limits.dedup();
-            writeln!(out, "limit of {name}: {}", limits.join("; "))?;
-        }
-        for fault in self.faults() {
-            writeln!(out, "FAULT {fault}")?;
-        }
-        Ok(())
+        faults
     }
-}
 
-fn show(spread: Option<Spread>, unit: &str) -> String {
-    let figure = |value: f64| match value {
-        value if value >= 1000.0 => format!("{value:.0}"),
-        value if value >= 100.0 => format!("{value:.1}"),
-        value if value >= 1.0 => format!("{value:.2}"),
-        value => format!("{value:.3}"),
-    };
-    spread.map_or_else(
-        || "-".to_owned(),
-        |spread| format!("{}{unit} ({}-{})", figure(spread.median), figure(spread.low), figure(spread.high)),
-    )
+    /// The runs of the first contestant.
+    pub fn of_first(&self) -> impl Iterator<Item = &RunReport> {
+        self.cases.iter().flat_map(|case| &case.turns).filter_map(|turn| turn.first())
+    }
 }
 
 #[cfg(test)]
@@ -228,5 +305,50 @@ mod tests {
         assert_eq!(Spread::of([4.0, 1.0]).map(|spread| spread.median), Some(2.5));
         assert_eq!(Spread::of([]), None);
         assert_eq!(Spread::of([f64::NAN, 1.0]).map(|spread| spread.high), Some(1.0));
+    }
+
+    #[test]
+    fn a_target_is_held_against_the_turns_it_names() {
+        let run = |mb: f64| {
+            let mut report = RunReport::blank();
+            report.produced.mb_per_s = mb;
+            report
+        };
+        let case = |name: &str, figures: &[(f64, f64)]| CaseRuns {
+            name: name.to_owned(),
+            against: None,
+            turns: figures.iter().map(|(ours, theirs)| vec![run(*ours), run(*theirs)]).collect(),
+        };
+        let mut comparison = Comparison {
+            schema_version: SCHEMA_VERSION,
+            title: String::new(),
+            about: String::new(),
+            contestants: vec!["corelog".into(), "kafka".into()],
+            cases: vec![case("one", &[(300.0, 100.0), (280.0, 140.0), (260.0, 130.0)]), case("many", &[(270.0, 1.0); 3])],
+            targets: Vec::new(),
+            ceilings: None,
+            partial: false,
+        };
+        let target = |of: Option<&str>, of_case: Option<&str>, best, at_least| Target {
+            figure: "produced MB/s".into(),
+            case: of_case.map(|_| "many".to_owned()),
+            of: of.map(str::to_owned),
+            of_case: of_case.map(str::to_owned),
+            best,
+            at_least: Some(at_least),
+            at_most: None,
+        };
+        comparison.targets = vec![
+            target(Some("kafka"), None, false, 2.0),
+            target(Some("kafka"), None, true, 2.1),
+            target(None, Some("one"), false, 0.9),
+            target(None, None, false, 281.0),
+            target(Some("redpanda"), None, false, 1.0),
+        ];
+        let verdicts = comparison.verdicts();
+        let met: Vec<bool> = verdicts.iter().map(|verdict| verdict.met).collect();
+        assert_eq!(met, [true, false, true, false], "{verdicts:?}");
+        assert_eq!(verdicts[0].value, Some(2.0));
+        assert!(verdicts[1].words().starts_with("MISSED produced MB/s over kafka (best turn) >= 2.1x: 2.000x"), "{}", verdicts[1].words());
     }
 }

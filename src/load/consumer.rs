@@ -179,7 +179,7 @@ impl Consumer {
             brought.bytes += batch.bytes.len() as u64;
             if let Some(verifier) = &mut self.settings.verifier {
                 verifier.findings.misplaced += u64::from(base > position.next);
-                verify(batch.bytes, position, verifier, context);
+                verify(batch.bytes, next, position, verifier, context);
             }
             position.next = next;
         }
@@ -212,24 +212,27 @@ impl Consumer {
     }
 }
 
-/// Looks into every record of a batch from the wanted offset on.
-fn verify(batch: &[u8], position: &Position, verifier: &mut Verifier, context: &mut Context<'_>) {
+/// Looks into every record of a batch, which ends before `next`, from the wanted offset on.
+fn verify(batch: &[u8], next: i64, position: &Position, verifier: &mut Verifier, context: &mut Context<'_>) {
     let sound = Records::open(batch, DECOMPRESSED_BYTES_MAX).and_then(|records| {
         records.header().verify(batch)?;
         Ok(records)
     });
+    let mut seen = position.next;
+    let left = |seen: i64| next.saturating_sub(seen).max(0).unsigned_abs();
     let Ok(records) = sound else {
-        verifier.findings.corrupt += 1;
+        verifier.corrupt_batch(position.partition, left(seen));
         return;
     };
     for record in records.iter() {
         let Ok(record) = record else {
-            verifier.findings.corrupt += 1;
+            verifier.corrupt_batch(position.partition, left(seen));
             return;
         };
         if record.offset.get() < position.next {
             continue;
         }
+        seen = record.offset.get() + 1;
         let stamp = verifier.record(position.partition, record.value.unwrap_or_default());
         if let Some(stamp) = stamp
             && context.window.contains(stamp.intended_ns)

@@ -10,7 +10,8 @@ use std::{
 };
 
 use super::{
-    clock::now_ns,
+    clock::{SECOND_NS, now_ns},
+    disk::Disk,
     process::{Process, Usage},
     setup::RunError,
     tally::{Tally, Window},
@@ -19,6 +20,10 @@ use super::{
 
 /// Longest that the thread which watches the workers sleeps.
 const WATCH: Duration = Duration::from_millis(20);
+/// A last second that is shorter by so much is still whole: nothing was due any more.
+const SECOND_SHORT_NS: u64 = SECOND_NS / 50;
+/// How often the broker's disk is looked at.
+const DISK_NS: u64 = SECOND_NS / 4;
 
 /// One whole second of the window.
 #[derive(Clone, Debug)]
@@ -41,6 +46,8 @@ pub(super) struct Phase<'a> {
     pub(super) broker: Option<&'a Process>,
     /// Set from outside to end the phase early.
     pub(super) interrupt: &'a AtomicBool,
+    /// The broker's disk, if it is to be watched.
+    pub(super) disk: Option<Disk<'a>>,
     /// Called for every second that is complete.
     pub(super) each_second: &'a mut dyn FnMut(&Second),
     /// Called once when all producers are done.
@@ -58,8 +65,19 @@ pub(super) struct Driven {
     pub(super) broker: Option<(Usage, Usage)>,
     /// Nanoseconds of the window that passed.
     pub(super) measured_ns: u64,
-    /// Ended from outside before its time.
-    pub(super) interrupted: bool,
+    /// What ended it before its time.
+    pub(super) ended_by: Option<EndedBy>,
+}
+
+/// What ends a run before its time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EndedBy {
+    /// A signal, or whoever runs the run.
+    #[error("a signal")]
+    Signal,
+    /// The broker's disk.
+    #[error("{0}")]
+    Disk(String),
 }
 
 /// Runs `connections` on the phase's cores until all are done.
@@ -110,7 +128,8 @@ struct Watch {
     usage_end: Option<Usage>,
     started: bool,
     ended_ns: Option<u64>,
-    interrupted: bool,
+    ended_by: Option<EndedBy>,
+    disk_looked_ns: u64,
 }
 
 impl Watch {
@@ -127,7 +146,8 @@ impl Watch {
             usage_end: None,
             started: false,
             ended_ns: None,
-            interrupted: false,
+            ended_by: None,
+            disk_looked_ns: 0,
         }
     }
 
@@ -146,16 +166,16 @@ impl Watch {
                         (phase.produced)()?;
                     }
                 }
-                Ok(Report::Finished(finished)) => self.finish(finished.map_err(RunError::host("pin a thread"))?),
+                Ok(Report::Finished(finished)) => self.finish(finished.map_err(RunError::host("pin a thread"))?, phase),
                 Err(flume::RecvTimeoutError::Timeout) => {}
                 Err(flume::RecvTimeoutError::Disconnected) => {
                     return Err(RunError::Broker("a thread of the load harness failed".to_owned()));
                 }
             }
             self.look_at_broker(phase.broker);
-            if phase.interrupt.load(Ordering::Relaxed) && !self.interrupted {
-                self.interrupted = true;
-                stop.store(true, Ordering::Relaxed);
+            if self.ended_by.is_none() {
+                self.ended_by = self.early_end(phase);
+                stop.fetch_or(self.ended_by.is_some(), Ordering::Relaxed);
             }
         }
         // All may have been done before the time was up.
@@ -163,6 +183,19 @@ impl Watch {
             self.usage_end = phase.broker.map(Process::usage);
         }
         Ok(())
+    }
+
+    fn early_end(&mut self, phase: &Phase<'_>) -> Option<EndedBy> {
+        if phase.interrupt.load(Ordering::Relaxed) {
+            return Some(EndedBy::Signal);
+        }
+        let disk = phase.disk?;
+        let now = now_ns();
+        if now < self.disk_looked_ns + DISK_NS {
+            return None;
+        }
+        self.disk_looked_ns = now;
+        disk.shortage().map(EndedBy::Disk)
     }
 
     /// Wakes for the ends of the window.
@@ -194,7 +227,7 @@ impl Watch {
         let (workers, merged) = self.pending.entry(at).or_default();
         *workers += 1;
         merged.merge(tally);
-        let whole = self.window.start_ns + (at as u64 + 1) * super::clock::SECOND_NS <= self.window.end_ns;
+        let whole = self.window.start_ns + (at as u64 + 1) * SECOND_NS <= self.window.end_ns;
         if *workers < self.threads || !whole {
             return;
         }
@@ -205,8 +238,11 @@ impl Watch {
         }
     }
 
-    fn finish(&mut self, finished: Box<Finished>) {
-        if finished.second >= 0 {
+    fn finish(&mut self, finished: Box<Finished>, phase: &mut Phase<'_>) {
+        let second_ends_ns = self.window.start_ns.saturating_add_signed((finished.second + 1) * SECOND_NS as i64);
+        if finished.ended_ns + SECOND_SHORT_NS >= second_ends_ns {
+            self.second(finished.second, &finished.tally, phase);
+        } else if finished.second >= 0 {
             self.total.merge(&finished.tally);
         }
         self.finished.push(*finished);
@@ -221,7 +257,7 @@ impl Watch {
             seconds: self.seconds,
             total: self.total,
             broker: self.usage_start.zip(self.usage_end),
-            interrupted: self.interrupted,
+            ended_by: self.ended_by,
         }
     }
 }

@@ -66,11 +66,16 @@ pub struct Storage {
 }
 
 impl Storage {
+    /// Bytes that are free under `path`, if it exists.
+    pub fn free_bytes(path: &Path) -> Option<u64> {
+        rustix::fs::statvfs(path).ok().map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
     /// Looks at what is under `path`, or under the nearest folder above it that exists.
     pub fn under(path: &Path) -> Self {
         let existing = path.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
         let mut found = Self { path: path.display().to_string(), ..Self::default() };
-        found.free_bytes = rustix::fs::statvfs(existing).ok().map(|stat| stat.f_bavail * stat.f_frsize);
+        found.free_bytes = Self::free_bytes(existing);
         let Ok(metadata) = fs::metadata(existing) else { return found };
         let (major, minor) = (rustix::fs::major(metadata.dev()), rustix::fs::minor(metadata.dev()));
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
@@ -121,6 +126,17 @@ pub enum Durability {
 }
 
 impl Durability {
+    /// In a word, to stand beside a figure.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Flushed => "durable",
+            Self::Written => "written",
+            Self::PageCache => "page cache",
+            Self::Unacknowledged => "no acks",
+            Self::Unknown => "unknown",
+        }
+    }
+
     /// In words.
     pub fn words(self) -> &'static str {
         match self {

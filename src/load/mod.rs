@@ -4,7 +4,10 @@
 //! plan -> run -> setup (topic, connections) -> drive (one thread a core) -> outcome
 //!                  producer, consumer: lanes, pure; sending: their bytes out
 //!                  schedule: when; body: what; verify: was it kept; tally: counts and histograms
-//! process: what the broker's process used
+//! process: what the broker's process used; ceiling: what the host can do
+//!
+//! scenario (a file) -> beside (one run, or two at once) -> compare (turns), search (rates)
+//! document: any result as JSON -> table, compare_table: text; page, plot: HTML; contrast: two results
 //! ```
 //!
 //! Threads of its own, epoll and a monotonic clock: nothing of the broker's runtime, so that nothing of it is in the
@@ -15,6 +18,7 @@ pub mod settings;
 pub mod plan;
 pub mod run;
 pub mod drive;
+pub use drive::EndedBy;
 mod setup;
 pub use setup::RunError;
 mod worker;
@@ -35,8 +39,19 @@ pub mod table;
 pub mod hlog;
 pub mod gate;
 
+pub mod scenario;
+pub mod beside;
 pub mod compare;
+mod compare_table;
+pub mod search;
 pub mod peer;
+
+pub mod ceiling;
+mod disk;
+pub mod document;
+pub mod contrast;
+pub mod page;
+mod plot;
 
 pub mod environment;
 pub mod process;

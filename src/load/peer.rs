@@ -30,10 +30,10 @@ const KAFKA: &str = include_str!("../../perf/peers/kafka.sh");
 pub enum Kind {
     /// This program, with `--override`s.
     Corelog(Vec<String>),
-    /// Apache Kafka by the built-in script.
-    Kafka,
-    /// A script that is called as `SCRIPT run PORT DIR`.
-    Script(PathBuf),
+    /// Apache Kafka by the built-in script, with further properties.
+    Kafka(Vec<String>),
+    /// A script that is called as `SCRIPT run PORT DIR`, with further properties in the variable PROPERTIES, one a line.
+    Script(PathBuf, Vec<String>),
 }
 
 /// A broker that was started, and is stopped when this is dropped; its data goes with it.
@@ -125,16 +125,17 @@ fn command(kind: &Kind, port: u16, directory: &Path) -> Result<Command, RunError
             }
             Ok(command)
         }
-        Kind::Kafka => {
+        Kind::Kafka(properties) => {
             let script = directory.join("kafka.sh");
             std::fs::write(&script, KAFKA).map_err(RunError::host("write Kafka's script"))?;
             let mut command = Command::new("bash");
             command.arg(script).arg("run").arg(port.to_string()).arg(directory);
+            command.env("PROPERTIES", properties.join("\n"));
             Ok(command)
         }
-        Kind::Script(script) => {
+        Kind::Script(script, properties) => {
             let mut command = Command::new(script);
-            command.arg("run").arg(port.to_string()).arg(directory);
+            command.arg("run").arg(port.to_string()).arg(directory).env("PROPERTIES", properties.join("\n"));
             Ok(command)
         }
     }

@@ -86,6 +86,8 @@ pub struct Plan {
     pub spin: bool,
     /// Stamp every record, and read all of them back.
     pub verify: bool,
+    /// Free bytes under the broker's data below which the run ends early.
+    pub free_bytes_min: u64,
 }
 
 /// Why a plan cannot be carried out.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::client::{produce::Acks, session::name_of};
 
 use super::{
+    ceiling::Ceilings,
     clock::SECOND_NS,
     drive::Second,
     environment::{Host, Identity},
@@ -22,8 +23,8 @@ use super::{
     verify::Findings,
 };
 
-/// The version of [`RunReport`]; raised when a field changes its meaning or goes away.
-pub const SCHEMA_VERSION: u32 = 1;
+/// The version of all results; raised when a field changes its meaning or goes away.
+pub const SCHEMA_VERSION: u32 = 2;
 /// Part of the offered load that must be achieved for its percentiles to mean anything.
 pub const ACHIEVED_MIN: f64 = 0.99;
 /// Busy share from which a thread or a core counts as the limit.
@@ -50,6 +51,8 @@ pub struct RunReport {
     pub started_ms: i64,
     /// Ended before its time: figures are of the part that ran.
     pub partial: bool,
+    /// What ended it, in words.
+    pub ended_by: Option<String>,
     /// What was asked for.
     pub load: Load,
     /// Seconds that were measured.
@@ -90,6 +93,10 @@ pub struct RunReport {
     pub limit: Limit,
     /// Whole seconds of the run.
     pub seconds: Vec<SecondReport>,
+    /// A load that ran beside this one.
+    pub beside: Option<Box<RunReport>>,
+    /// What the host can do.
+    pub ceilings: Option<Ceilings>,
 }
 
 /// What was asked for.
@@ -176,7 +183,7 @@ pub struct Durations {
 }
 
 impl Durations {
-    fn new(histogram: &Histogram<u64>, shown: bool) -> Self {
+    pub(super) fn new(histogram: &Histogram<u64>, shown: bool) -> Self {
         let mut quantiles_ns = BTreeMap::new();
         if !histogram.is_empty() && shown {
             for (name, quantile) in QUANTILES {
@@ -194,9 +201,14 @@ impl Durations {
 
     /// The histogram, if there is one that can be read.
     pub fn histogram(&self) -> Option<Histogram<u64>> {
-        let bytes = STANDARD.decode(&self.histogram).ok().filter(|bytes| !bytes.is_empty())?;
-        Deserializer::new().deserialize(&mut bytes.as_slice()).ok()
+        decode(&self.histogram)
     }
+}
+
+/// What [`encode`] encoded.
+pub fn decode(text: &str) -> Option<Histogram<u64>> {
+    let bytes = STANDARD.decode(text).ok().filter(|bytes| !bytes.is_empty())?;
+    Deserializer::new().deserialize(&mut bytes.as_slice()).ok()
 }
 
 /// HdrHistogram V2, deflated, in base64: what HdrHistogram logs hold.
@@ -300,7 +312,8 @@ impl RunReport {
             schema_version: SCHEMA_VERSION,
             harness_version: env!("CARGO_PKG_VERSION").to_owned(),
             started_ms: outcome.started_ms,
-            partial: outcome.partial,
+            partial: outcome.ended_by.is_some(),
+            ended_by: outcome.ended_by.as_ref().map(ToString::to_string),
             load: load(plan, outcome),
             measured_s: outcome.measured_s,
             produced: Rates::new(&total.produced, outcome.measured_s),
@@ -321,11 +334,25 @@ impl RunReport {
             broker,
             client: outcome.threads.iter().map(|thread| Client { busy: thread.busy, cpu_s: thread.cpu_s }).collect(),
             seconds: seconds(&outcome.seconds),
+            beside: None,
+            ceilings: None,
         }
     }
 
-    /// What makes the run a failure, in words; empty if it is sound.
+    /// What makes the run a failure, in words; empty if it is sound and whole.
     pub fn faults(&self) -> Vec<String> {
+        let mut faults = self.faults_of_broker();
+        if let Some(beside) = &self.beside {
+            // It is ended with the measured load: its being cut off is no fault.
+            faults.extend(beside.faults_of_broker().into_iter().map(|fault| format!("the load beside: {fault}")));
+        }
+        if self.partial {
+            faults.push(format!("ended before its time by {}", self.ended_by.as_deref().unwrap_or("an unknown cause")));
+        }
+        faults
+    }
+
+    fn faults_of_broker(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if let Some(found) = self.verification.filter(|found| !found.is_clean()) {
             faults.push(format!(
@@ -333,7 +360,7 @@ impl RunReport {
                 found.lost, found.duplicated, found.reordered, found.corrupt, found.misplaced
             ));
         }
-        if self.verification_incomplete {
+        if self.verification_incomplete && !self.partial {
             faults.push("verification could not read everything".to_owned());
         }
         if !self.failures.is_empty() {
@@ -430,7 +457,8 @@ impl SecondReport {
         let tally = &second.tally;
         let then = before.and_then(|before| before.broker);
         let used = second.broker.zip(then).map(|(now, then)| now.since(&then));
-        let latency = if tally.latency.is_empty() { &tally.end_to_end } else { &tally.latency };
+        // As the headline of the run.
+        let latency = if tally.end_to_end.is_empty() { &tally.latency } else { &tally.end_to_end };
         let quantile = |quantile: f64| (!latency.is_empty()).then(|| latency.value_at_quantile(quantile));
         Self {
             at: second.at,
@@ -446,6 +474,37 @@ impl SecondReport {
             broker_resident_bytes: second.broker.and_then(|usage| usage.resident_bytes),
             histogram: if latency.is_empty() { String::new() } else { encode(latency) },
         }
+    }
+}
+
+#[cfg(test)]
+impl RunReport {
+    /// A run in which nothing happened.
+    pub(super) fn blank() -> Self {
+        let plan = super::settings::Settings::default().plan().unwrap();
+        let outcome = Outcome {
+            identity: Identity {
+                product: "a broker".to_owned(),
+                durability: super::environment::Durability::Unknown,
+                storage: None,
+                broker_configs: BTreeMap::new(),
+                topic_configs: BTreeMap::new(),
+            },
+            started_ms: 0,
+            total: super::tally::Tally::default(),
+            seconds: Vec::new(),
+            measured_s: 1.0,
+            broker: None,
+            threads: Vec::new(),
+            unanswered: 0,
+            unsent: 0,
+            failures: Vec::new(),
+            findings: None,
+            incomplete: false,
+            ended_by: None,
+            batch: (1000, 1),
+        };
+        Self::new(&plan, &outcome)
     }
 }
 

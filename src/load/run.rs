@@ -1,8 +1,11 @@
 //! One run from beginning to end: topic, connections, load, verification, and the outcome.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicI64, Ordering},
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
 };
 
 use crate::client::session::{LogEnd, Session};
@@ -11,7 +14,8 @@ use super::{
     body::{Random, Template},
     clock::{self, SECOND_NS, now_ns},
     consumer::AtEnd,
-    drive::{self, Driven, Phase, Second},
+    disk::Disk,
+    drive::{self, Driven, EndedBy, Phase, Second},
     environment::Identity,
     lane::{Lane, LaneError},
     plan::{Mode, Plan, PlanError},
@@ -80,8 +84,8 @@ pub struct Outcome {
     pub findings: Option<Findings>,
     /// Verification could not read everything.
     pub incomplete: bool,
-    /// Ended from outside before its time.
-    pub partial: bool,
+    /// What ended it before its time.
+    pub ended_by: Option<EndedBy>,
     /// Bytes and records of one batch as sent.
     pub batch: (u64, u64),
 }
@@ -112,6 +116,8 @@ pub fn run(plan: &Plan, interrupt: &AtomicBool, progress: &mut dyn FnMut(Progres
 pub enum Progress<'a> {
     /// A step without figures.
     Doing(&'a str),
+    /// The load has begun.
+    Running,
     /// A second is over.
     Second(&'a Second),
 }
@@ -136,6 +142,9 @@ struct Run<'a> {
 impl Run<'_> {
     fn carry_out(&self, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Outcome, RunError> {
         let template = Arc::new(Template::new(&self.plan.shape, u64::from(self.run), clock::wall_ms())?);
+        if let Some(disk) = self.disk() {
+            disk.check_room(self.plan, template.len() as u64)?;
+        }
         if self.plan.mode == Mode::Fetch {
             self.prefill(&template, progress)?;
         }
@@ -147,7 +156,7 @@ impl Run<'_> {
         let end_ns = start_ns + self.plan.duration_ms * 1_000_000;
         let window = Window { begin_ns, start_ns, end_ns, drain_ns: end_ns + DRAIN_NS };
         let connections = self.connect(&template, &starts, &ends, begin_ns)?;
-        progress(Progress::Doing("running"));
+        progress(Progress::Running);
         let started_ms = clock::wall_ms();
         let driven = drive::run(
             connections,
@@ -157,11 +166,18 @@ impl Run<'_> {
                 window,
                 broker: self.broker.as_ref(),
                 interrupt: self.interrupt,
+                disk: self.disk(),
                 each_second: &mut |second| progress(Progress::Second(second)),
                 produced: &mut || self.publish_ends(&ends),
             },
         )?;
         self.conclude(driven, &window, started_ms, &template, &starts, progress)
+    }
+
+    /// The disk of a broker on this host.
+    fn disk(&self) -> Option<Disk<'_>> {
+        let storage = self.identity.storage.as_ref()?;
+        Some(Disk { path: Path::new(&storage.path), free_bytes_min: self.plan.free_bytes_min })
     }
 
     /// Tells consumers that follow where to stop, once nothing more is written.
@@ -245,6 +261,9 @@ impl Run<'_> {
             open_loop: false,
         };
         let driven = self.aside(producing.connect()?)?;
+        if let Some(ended_by) = driven.ended_by {
+            return Err(RunError::Broker(format!("writing what is to be read was ended by {ended_by}")));
+        }
         let failed = driven.finished.iter().any(|finished| !finished.failures.is_empty() || finished.unanswered > 0);
         if failed || !driven.total.errors.is_empty() {
             return Err(RunError::Broker("the broker did not take all that is to be read".to_owned()));
@@ -268,6 +287,7 @@ impl Run<'_> {
                 window,
                 broker: None,
                 interrupt: self.interrupt,
+                disk: self.disk(),
                 each_second: &mut |_| {},
                 produced: &mut || Ok(()),
             },
@@ -284,6 +304,8 @@ impl Run<'_> {
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Outcome, RunError> {
         let measured_s = driven.measured_ns as f64 / SECOND_NS as f64;
+        // What was due after an early end was not missed.
+        let window = &Window { end_ns: window.start_ns + driven.measured_ns, ..*window };
         let mut outcome = Outcome {
             identity: self.identity.clone(),
             started_ms,
@@ -296,7 +318,7 @@ impl Run<'_> {
             failures: Vec::new(),
             findings: None,
             incomplete: false,
-            partial: driven.interrupted,
+            ended_by: driven.ended_by,
             batch: (template.len() as u64, template.records()),
             total: driven.total,
         };
@@ -310,7 +332,8 @@ impl Run<'_> {
                 outcome.take_lane(lane, window, &mut ledgers, &mut read);
             }
         }
-        if self.plan.verify && self.plan.mode == Mode::Produce {
+        let whole = outcome.ended_by.is_none();
+        if self.plan.verify && self.plan.mode == Mode::Produce && whole {
             progress(Progress::Doing("reading everything back"));
             let (verifier, complete) = self.read_back(starts)?;
             read = Some(verifier);
@@ -318,8 +341,9 @@ impl Run<'_> {
         }
         outcome.findings = read.map(|verifier| {
             let fan_out = self.plan.fetch.fan_out && self.plan.mode == Mode::EndToEnd;
-            // With fan-out several verifiers read the same records: each was checked on its own.
-            if fan_out { verifier.findings } else { verifier.finish(&ledgers) }
+            // With fan-out several verifiers read the same records: each was checked on its own. And what was not read to
+            // its end tells nothing about what is missing.
+            if fan_out || !whole || outcome.incomplete { verifier.findings } else { verifier.finish(&ledgers) }
         });
         Ok(outcome)
     }
@@ -341,7 +365,7 @@ impl Run<'_> {
         })?;
         let driven = self.aside(connections)?;
         let mut verifier = Verifier::new(self.run);
-        let mut complete = !driven.interrupted;
+        let mut complete = driven.ended_by.is_none();
         for finished in driven.finished {
             complete &= finished.failures.is_empty();
             for lane in finished.lanes {

@@ -61,6 +61,7 @@ pub struct Settings {
     pub in_flight: Option<usize>,
     /// 0, 1 or all [default: all].
     #[arg(long)]
+    #[serde(default, deserialize_with = "word")]
     pub acks: Option<String>,
     /// Every connection is an idempotent producer [default: false].
     #[arg(long, num_args = 0..=1, default_missing_value = "true")]
@@ -115,6 +116,7 @@ pub struct Settings {
     pub duration: Option<Span>,
     /// Cores of the client, as 1 or 2-3,5: one thread on each. Without it, one thread anywhere.
     #[arg(long, value_name = "LIST")]
+    #[serde(default, deserialize_with = "word")]
     pub cpus: Option<String>,
     /// Keep the client awake: exact, at the price of its cores [default: false].
     #[arg(long, num_args = 0..=1, default_missing_value = "true")]
@@ -122,6 +124,9 @@ pub struct Settings {
     /// Stamp every record, and read all of them back [default: false].
     #[arg(long, num_args = 0..=1, default_missing_value = "true")]
     pub verify: Option<bool>,
+    /// Free bytes under the broker's data below which a run ends early, if the broker is on this host [default: 1GiB].
+    #[arg(long, value_name = "BYTES")]
+    pub min_free: Option<Bytes>,
 }
 
 /// A number of bytes: 65536, 64KiB, 64K, 1MiB, 4GiB; kB, MB and GB are powers of ten.
@@ -131,6 +136,24 @@ pub struct Bytes(pub u64);
 /// A length of time in milliseconds: 10s, 500ms, 2m, 1h.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span(pub u64);
+
+/// A latency in nanoseconds: 5ms, 500us, 1s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Latency(pub u64);
+
+impl FromStr for Latency {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let units: &[(&str, u64)] = &[("ms", 1_000_000), ("us", 1000), ("ns", 1), ("s", 1_000_000_000)];
+        quantity(text, units).map(Self).ok_or_else(|| format!("{text:?} is no latency, such as 5ms or 500us"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Latency {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        text_or_number(from)?.parse().map_err(serde::de::Error::custom)
+    }
+}
 
 impl FromStr for Bytes {
     type Err = String;
@@ -179,6 +202,11 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
+/// A word that may be a number, such as `acks = 1`.
+fn word<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    text_or_number(from).map(Some)
+}
+
 fn text_or_number<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -207,7 +235,7 @@ impl Settings {
             bootstrap, mode, topic, keep_topic, partitions, replicas, batch_bytes, record_bytes, key_bytes, codec,
             random_percent, connections, in_flight, acks, idempotent, rate, arrivals, burst_on, burst_off, ramp_from,
             ramp_over, consumers, fan_out, fetch_max_bytes, fetch_partition_bytes, fetch_max_wait, fetch_min_bytes,
-            prefill, cold, warmup, duration, cpus, spin, verify
+            prefill, cold, warmup, duration, cpus, spin, verify, min_free
         )
     }
 
@@ -258,6 +286,7 @@ impl Settings {
             cpus: self.cpus()?,
             spin: self.spin.unwrap_or(false),
             verify: self.verify.unwrap_or(false),
+            free_bytes_min: bytes(self.min_free, 1 << 30),
         };
         plan.check()?;
         Ok(plan)

@@ -15,7 +15,8 @@ pub fn table(report: &RunReport) -> String {
 fn write_table(out: &mut String, report: &RunReport) -> std::fmt::Result {
     let load = &report.load;
     if report.partial {
-        writeln!(out, "PARTIAL: ended after {:.1} of {:.1} s", report.measured_s, load.duration_ms as f64 / 1e3)?;
+        let cause = report.ended_by.as_deref().unwrap_or("an unknown cause");
+        writeln!(out, "PARTIAL: ended after {:.1} of {:.1} s by {cause}", report.measured_s, load.duration_ms as f64 / 1e3)?;
     }
     writeln!(out, "broker    {} at {}, {}", report.identity.product, load.bootstrap, report.identity.durability.words())?;
     if load.producers > 0 {
@@ -122,7 +123,13 @@ fn cost(out: &mut String, report: &RunReport) -> std::fmt::Result {
     let threads: Vec<String> = report.client.iter().map(|thread| format!("{:.0} %", thread.busy * 100.0)).collect();
     let cores: Vec<String> = report.load.cpus.iter().map(ToString::to_string).collect();
     let pinned = if cores.is_empty() { "not pinned".to_owned() } else { format!("cores {}", cores.join(",")) };
-    writeln!(out, "client    {pinned}, busy {}", threads.join(" "))
+    writeln!(out, "client    {pinned}, busy {}", threads.join(" "))?;
+    if let Some(ceilings) = &report.ceilings {
+        writeln!(out, "ceilings  {}", ceilings.words())?;
+        let shares: Vec<_> = ceilings.shares(report).iter().map(|(name, percent)| format!("{percent:.0} % of {name}")).collect();
+        writeln!(out, "          this run: {}", shares.join(", "))?;
+    }
+    Ok(())
 }
 
 fn verdict(out: &mut String, report: &RunReport) -> std::fmt::Result {
@@ -130,7 +137,9 @@ fn verdict(out: &mut String, report: &RunReport) -> std::fmt::Result {
         Some(found) if found.is_clean() && !report.verification_incomplete => {
             writeln!(out, "verified  {} records: none lost, duplicated, out of order or corrupt", found.read)?;
         }
+        Some(_) if report.partial => writeln!(out, "verified  not: the run was ended before everything was read")?,
         Some(_) => {}
+        None if report.load.verify => writeln!(out, "verified  not: the run was ended before everything was read")?,
         None => writeln!(out, "verified  nothing (not asked for)")?,
     }
     if report.throttle_ms > 0 {

@@ -131,6 +131,8 @@ fn overlap(ranges: &BTreeMap<u64, u64>, range: &Range<u64>) -> u64 {
 pub struct Verifier {
     run: u32,
     seen: BTreeMap<(i32, u32), Progress>,
+    /// Records by partition that are there but tell nothing: they are corrupt, and not lost as well.
+    unreadable: BTreeMap<i32, u64>,
     /// What is wrong so far; `lost` is known only at the end.
     pub findings: Findings,
 }
@@ -138,7 +140,7 @@ pub struct Verifier {
 impl Verifier {
     /// For records of `run`.
     pub fn new(run: u32) -> Self {
-        Self { run, seen: BTreeMap::new(), findings: Findings::default() }
+        Self { run, seen: BTreeMap::new(), unreadable: BTreeMap::new(), findings: Findings::default() }
     }
 
     /// Takes the next value of `partition`; gives its stamp if it is sound and of this run.
@@ -146,6 +148,7 @@ impl Verifier {
         self.findings.read += 1;
         let Some(stamp) = Stamp::read(value) else {
             self.findings.corrupt += 1;
+            self.unreadable(partition, 1);
             return None;
         };
         if stamp.run != self.run {
@@ -156,17 +159,33 @@ impl Verifier {
         Some(stamp)
     }
 
+    /// Takes a batch, or the rest of one, that cannot be read: `records` of `partition` are there and tell nothing.
+    pub fn corrupt_batch(&mut self, partition: i32, records: u64) {
+        self.findings.corrupt += 1;
+        self.unreadable(partition, records);
+    }
+
+    fn unreadable(&mut self, partition: i32, records: u64) {
+        *self.unreadable.entry(partition).or_default() += records;
+    }
+
     /// Puts together the work of several verifiers that read different partitions.
     pub fn merge(&mut self, other: Self) {
         self.findings.merge(&other.findings);
         self.seen.extend(other.seen);
+        other.unreadable.into_iter().for_each(|(partition, records)| self.unreadable(partition, records));
     }
 
     /// Compares what was read, to the end of all partitions, with what was sent.
     pub fn finish(mut self, ledgers: &[Ledger]) -> Findings {
+        let mut missing: BTreeMap<i32, u64> = BTreeMap::new();
         for ledger in ledgers {
             let progress = self.seen.remove(&(ledger.partition, ledger.lane)).unwrap_or_default();
-            self.findings.lost += progress.lost(ledger);
+            *missing.entry(ledger.partition).or_default() += progress.lost(ledger);
+        }
+        for (partition, missing) in missing {
+            let unreadable = self.unreadable.get(&partition).copied().unwrap_or_default();
+            self.findings.lost += missing.saturating_sub(unreadable);
         }
         self.findings
     }
@@ -204,6 +223,20 @@ mod tests {
         assert_eq!(progress.clone().lost(&ledger(12, &[])), 8);
         assert_eq!(progress.clone().lost(&ledger(12, &[1..4, 10..12])), 4);
         assert_eq!(progress.lost(&ledger(12, &[0..3, 3..6, 6..12])), 0);
+    }
+
+    #[test]
+    fn what_is_corrupt_is_not_lost_as_well() {
+        let mut verifier = Verifier::new(1);
+        assert_eq!(verifier.record(0, b"no stamp"), None);
+        verifier.corrupt_batch(0, 3);
+        let ledgers = [Ledger { lane: 0, partition: 0, sent: 5, uncertain: Vec::new() }, ledger_of(1, 2)];
+        let found = verifier.finish(&ledgers);
+        assert_eq!((found.corrupt, found.lost), (2, 1 + 2));
+    }
+
+    fn ledger_of(partition: i32, sent: u64) -> Ledger {
+        Ledger { lane: 0, partition, sent, uncertain: Vec::new() }
     }
 
     #[test]

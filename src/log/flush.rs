@@ -1,5 +1,5 @@
 //! What a flusher must do to make a log's completed writes durable: flush the files whose metadata changed by
-//! themselves, and any one file of the device for all the others.
+//! themselves, and the device, or the others one by one, for those whose data alone changed.
 
 use std::{io, rc::Rc};
 
@@ -12,18 +12,13 @@ use super::segment::Segment;
 pub struct FlushRequest {
     /// Everything before this offset is durable after the flush.
     pub end: Offset,
-    /// A file on the log's device: flushing it flushes the device, for all logs there that have no dirty files.
-    pub device: DirectFile,
+    /// Files whose data alone changed: a flush of their device covers them.
+    pub clean: Vec<DirectFile>,
     pub(super) dirty: Vec<(Rc<Segment>, DirectFile, u64)>,
 }
 
 impl FlushRequest {
-    /// True if files of this log must be flushed by themselves, because their size or extents changed.
-    pub fn is_dirty(&self) -> bool {
-        !self.dirty.is_empty()
-    }
-
-    /// Those files. After flushing them the device needs no further flush for this log.
+    /// Files whose size or extents changed: each must be flushed by itself.
     pub fn dirty_files(&self) -> impl Iterator<Item = &DirectFile> {
         self.dirty.iter().map(|(_, file, _)| file)
     }
@@ -33,10 +28,7 @@ impl FlushRequest {
     /// # Errors
     /// What the device says. The log directory is then to be retired.
     pub async fn execute(&self) -> io::Result<()> {
-        if !self.is_dirty() {
-            return self.device.sync_data().await;
-        }
-        for file in self.dirty_files() {
+        for file in self.dirty_files().chain(&self.clean) {
             file.sync_data().await?;
         }
         Ok(())

@@ -383,7 +383,7 @@ impl Log {
         if segment.runway().begin_step(position, segment_bytes) {
             let (segment, shared) = (Rc::clone(segment), Rc::clone(&self.shared));
             self.in_background("extend a runway", async move {
-                let _permit = shared.permits.take().await;
+                let _permit = shared.zeroing.take().await;
                 match segment.open(&shared).await {
                     Ok(file) => segment.runway().extend(&file, segment_bytes, &shared.zeroes()).await,
                     Err(error) => {
@@ -420,14 +420,15 @@ impl Log {
         if self.failed || self.durable_end() >= self.written_end() {
             return None;
         }
-        let device = self.unflushed.last()?.1.clone();
-        let dirty = self
-            .unflushed
-            .iter()
-            .filter(|(segment, _)| segment.is_dirty())
-            .map(|(segment, file)| (Rc::clone(segment), file.clone(), segment.dirty.get()))
-            .collect();
-        Some(FlushRequest { end: self.written_end(), device, dirty })
+        let (mut clean, mut dirty) = (Vec::new(), Vec::new());
+        for (segment, file) in &self.unflushed {
+            if segment.is_dirty() {
+                dirty.push((Rc::clone(segment), file.clone(), segment.dirty.get()));
+            } else {
+                clean.push(file.clone());
+            }
+        }
+        Some(FlushRequest { end: self.written_end(), clean, dirty })
     }
 
     /// Takes over that a flush, which began after the request was made, is done; gives the new durable end.

@@ -190,14 +190,27 @@ pub struct EndedTransaction {
 }
 
 /// All producers of one partition.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProducerStates {
     // Sorted, so that listings and files have an order.
     producers: BTreeMap<ProducerId, Producer>,
     transactions: BTreeMap<Offset, ProducerId>,
+    /// How many there may be, unless more have open transactions.
+    most: usize,
+}
+
+impl Default for ProducerStates {
+    fn default() -> Self {
+        Self::bounded(limits::PRODUCERS_PER_PARTITION_MAX)
+    }
 }
 
 impl ProducerStates {
+    /// No producers yet, and never more than `most`: then the longest idle ones are forgotten.
+    pub fn bounded(most: usize) -> Self {
+        Self { producers: BTreeMap::new(), transactions: BTreeMap::new(), most: most.max(1) }
+    }
+
     /// How many producers there are.
     pub fn len(&self) -> usize {
         self.producers.len()
@@ -315,6 +328,7 @@ impl ProducerStates {
     }
 
     pub(super) fn insert(&mut self, id: ProducerId, producer: Producer) {
+        self.make_room(id);
         if let Some(first) = producer.transaction_first {
             self.transactions.insert(first, id);
         }
@@ -323,7 +337,7 @@ impl ProducerStates {
 
     /// Bounds the table: producer ids come from clients.
     fn make_room(&mut self, newcomer: ProducerId) {
-        if self.producers.len() < limits::PRODUCERS_PER_PARTITION_MAX || self.producers.contains_key(&newcomer) {
+        if self.producers.len() < self.most || self.producers.contains_key(&newcomer) {
             return;
         }
         let mut active: Vec<i64> =
@@ -448,13 +462,16 @@ mod tests {
         assert_eq!(states.len(), 1);
         states.expire(2000, 1000);
         assert_eq!(states.len(), 0);
-        for id in 0..limits::PRODUCERS_PER_PARTITION_MAX as i64 + 10 {
-            let header = BatchHeader { producer_id: Some(ProducerId(id)), ..header(0, 0, 1) };
-            states.apply(&header, Offset::ZERO, id);
+        for most in [1, 2, 1000] {
+            let mut states = ProducerStates::bounded(most);
+            for id in 0..most as i64 + 10 {
+                let header = BatchHeader { producer_id: Some(ProducerId(id)), ..header(0, 0, 1) };
+                states.apply(&header, Offset::ZERO, id);
+                assert!(states.len() <= most);
+            }
+            assert_eq!(states.get(ProducerId(0)), None, "the longest idle is gone");
+            assert!(states.get(ProducerId(most as i64 + 9)).is_some());
         }
-        assert!(states.len() <= limits::PRODUCERS_PER_PARTITION_MAX);
-        assert_eq!(states.get(ProducerId(0)), None, "the longest idle is gone");
-        assert!(states.get(ProducerId(limits::PRODUCERS_PER_PARTITION_MAX as i64)).is_some());
     }
 
     proptest! {

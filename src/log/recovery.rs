@@ -185,7 +185,7 @@ impl<'a> Recovery<'a> {
             expected,
             durable: options.recovery_point,
             first_timestamp: None,
-            producers: ProducerStates::default(),
+            producers: ProducerStates::bounded(shared.producers_per_partition),
             producers_end: Offset::ZERO,
             epochs: EpochCache::new(survey.epochs.clone()),
             epochs_changed: false,
@@ -234,7 +234,8 @@ impl<'a> Recovery<'a> {
             offsets: OffsetIndex::decode(state.active, &state.offset_index, state.position)?,
             times: TimeIndex::decode(state.active, &state.time_index)?,
         };
-        let producers = snapshot::decode(&state.producers, self.options.now_ms).ok()?;
+        let most = self.shared.producers_per_partition;
+        let producers = snapshot::decode(&state.producers, self.options.now_ms, most).ok()?;
         Some((active, indexes, producers))
     }
 
@@ -247,7 +248,8 @@ impl<'a> Recovery<'a> {
         let usable = snapshots.partition_point(|offset| *offset <= self.expected);
         for offset in snapshots[..usable].iter().rev() {
             let path = names::path(&self.folder.path(), Kind::Snapshot, *offset);
-            match snapshot::decode(&fs::read(&path, SNAPSHOT_BYTES_MAX).await?, self.options.now_ms) {
+            let most = self.shared.producers_per_partition;
+            match snapshot::decode(&fs::read(&path, SNAPSHOT_BYTES_MAX).await?, self.options.now_ms, most) {
                 Ok(producers) => {
                     self.producers = producers;
                     self.producers_end = *offset;

@@ -21,7 +21,7 @@ use crate::{
 /// First step in bytes.
 pub(super) const STEP_MIN: u64 = 64 << 10;
 /// Largest step in bytes.
-const STEP_MAX: u64 = 32 << 20;
+const STEP_MAX: u64 = 16 << 20;
 /// A runway that was used up faster than this made the next step longer.
 const FAST_NS: u64 = 1_000_000_000;
 /// A runway that lasted longer than this makes the next step shorter.

@@ -27,13 +27,21 @@ pub struct SharedLimits {
     pub open_files: usize,
     /// Bytes of the indexes of sealed segments in memory.
     pub index_bytes: usize,
-    /// Background steps (zeroing, sealing, preparing) at a time.
+    /// Background steps (sealing, preparing) at a time.
     pub background: usize,
+    /// Idempotent producers that one log remembers (`corelog.producers.per.partition.max`).
+    pub producers_per_partition: usize,
 }
 
 impl Default for SharedLimits {
     fn default() -> Self {
-        Self { cache_bytes: limits::SHARD_CACHE_BYTES, open_files: 4096, index_bytes: 64 * limits::MIB, background: 4 }
+        Self {
+            cache_bytes: limits::SHARD_CACHE_BYTES,
+            open_files: 4096,
+            index_bytes: 64 * limits::MIB,
+            background: 4,
+            producers_per_partition: limits::PRODUCERS_PER_PARTITION_MAX,
+        }
     }
 }
 
@@ -55,6 +63,9 @@ pub struct LogShared {
     pub(super) files: OpenFiles,
     pub(super) indexes: LoadedIndexes,
     pub(super) permits: Rc<Permits>,
+    /// One runway grows at a time: the appends of all logs share the device with its zeroes, and would wait for several.
+    pub(super) zeroing: Rc<Permits>,
+    pub(super) producers_per_partition: usize,
     zeroes: OnceCell<SharedBuf>,
     /// Tasks of background work that have not ended.
     pub(super) working: Cell<usize>,
@@ -69,6 +80,8 @@ impl LogShared {
             files: OpenFiles::new(limits.open_files),
             indexes: LoadedIndexes::new(limits.index_bytes),
             permits: Rc::new(Permits::new(limits.background.max(1))),
+            zeroing: Rc::new(Permits::new(1)),
+            producers_per_partition: limits.producers_per_partition,
             zeroes: OnceCell::new(),
             working: Cell::new(0),
             failures,

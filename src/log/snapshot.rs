@@ -54,8 +54,8 @@ pub(super) fn encode(states: &ProducerStates) -> Vec<u8> {
     bytes
 }
 
-/// Reads a file. `now_ms` counts as the time when its producers were last active.
-pub(super) fn decode(bytes: &[u8], now_ms: i64) -> Result<ProducerStates, SnapshotError> {
+/// Reads a file. `now_ms` counts as the time when its producers were last active; of more than `most`, the last are kept.
+pub(super) fn decode(bytes: &[u8], now_ms: i64, most: usize) -> Result<ProducerStates, SnapshotError> {
     let (header, entries) = bytes.split_first_chunk::<HEADER_BYTES>().ok_or(SnapshotError::Short)?;
     let version = i16::from_be_bytes([header[0], header[1]]);
     if version != VERSION {
@@ -69,7 +69,7 @@ pub(super) fn decode(bytes: &[u8], now_ms: i64) -> Result<ProducerStates, Snapsh
     if !rest.is_empty() || usize::try_from(count) != Ok(entries.len()) {
         return Err(SnapshotError::Count);
     }
-    let mut states = ProducerStates::default();
+    let mut states = ProducerStates::bounded(most);
     for entry in entries {
         let (id, producer) = read_entry(entry, now_ms).ok_or(SnapshotError::Negative)?;
         states.insert(id, producer);
@@ -148,8 +148,8 @@ mod tests {
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 1;
-            assert!(decode(&damaged, 0).is_err(), "byte {at}");
-            assert!(decode(&bytes[..at], 0).is_err(), "cut at {at}");
+            assert!(decode(&damaged, 0, 10).is_err(), "byte {at}");
+            assert!(decode(&bytes[..at], 0, 10).is_err(), "cut at {at}");
         }
     }
 
@@ -157,12 +157,12 @@ mod tests {
         #[test]
         fn producers_read_back(ids in proptest::collection::btree_set(0i64..1000, 0..20)) {
             let states = states(&ids.into_iter().collect::<Vec<_>>());
-            prop_assert_eq!(decode(&encode(&states), 77), Ok(states));
+            prop_assert_eq!(decode(&encode(&states), 77, crate::types::limits::PRODUCERS_PER_PARTITION_MAX), Ok(states));
         }
 
         #[test]
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = decode(&bytes, 0);
+            let _ = decode(&bytes, 0, 10);
         }
     }
 }

@@ -16,11 +16,14 @@ use std::{
 
 use futures_lite::future;
 
-use crate::runtime::{
-    clock, link,
-    net::{Accepted, Listener},
-    notify::Notify,
-    task, timer,
+use crate::{
+    config::LiveConfig,
+    runtime::{
+        clock, link,
+        net::{Accepted, Listener},
+        notify::Notify,
+        task, timer,
+    },
 };
 
 /// How long the acceptor waits after an error (out of descriptors, mostly) before it tries again.
@@ -95,10 +98,25 @@ pub struct Acceptor {
     pub doors: Vec<Door>,
     /// Counts shared with the shards.
     pub counts: ConnectionCounts,
-    /// Connections of the whole broker (`max.connections`).
-    pub connections_max: usize,
-    /// Connections of one address (`max.connections.per.ip`).
-    pub connections_per_ip_max: usize,
+    /// How many connections there may be.
+    pub limits: ConnectionLimits,
+}
+
+/// How many connections there may be, asked anew for each: the settings may change while the broker runs.
+#[derive(Clone)]
+pub struct ConnectionLimits(Rc<dyn Fn() -> Rc<LiveConfig>>);
+
+impl ConnectionLimits {
+    /// `now` gives the settings as they are.
+    pub fn new(now: impl Fn() -> Rc<LiveConfig> + 'static) -> Self {
+        Self(Rc::new(now))
+    }
+}
+
+impl std::fmt::Debug for ConnectionLimits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        (self.0)().fmt(f)
+    }
 }
 
 impl Acceptor {
@@ -216,7 +234,8 @@ impl Shared {
 
     /// Counts a connection from `ip`, or says which limit is reached.
     fn count(&self, ip: IpAddr) -> Result<(), String> {
-        let Acceptor { counts, connections_max, connections_per_ip_max, .. } = &self.acceptor;
+        let Acceptor { counts, limits, .. } = &self.acceptor;
+        let limits = (limits.0)();
         let mut per_ip = self.per_ip.borrow_mut();
         for ip in counts.ended_in.try_iter() {
             if let Some(count) = per_ip.get_mut(&ip) {
@@ -226,12 +245,13 @@ impl Shared {
                 }
             }
         }
-        if counts.total() >= *connections_max {
-            return Err(format!("max.connections = {connections_max} are open"));
+        if counts.total() >= limits.max_connections {
+            return Err(format!("max.connections = {} are open", limits.max_connections));
         }
         let of_peer = per_ip.get(&ip).copied().unwrap_or(0);
-        if of_peer >= *connections_per_ip_max {
-            return Err(format!("max.connections.per.ip = {connections_per_ip_max} are open from there"));
+        let (setting, most) = limits.connections_of(ip);
+        if of_peer >= most {
+            return Err(format!("{setting} = {most} are open from there"));
         }
         per_ip.insert(ip, of_peer + 1);
         Ok(())

@@ -178,6 +178,10 @@ impl<H: Handler> Reader<H> {
                 self.context.requests.set(self.context.requests.get() + frames.len() as u64);
             }
             for frame in frames.drain(..) {
+                // What nobody waits for any more is not worth the work: a client may have asked for gigabytes.
+                if self.vitals.pending.is_ended() {
+                    return Ok(());
+                }
                 self.handle(frame).await?;
             }
             self.frames = frames;

@@ -18,6 +18,6 @@ mod counters;
 #[cfg(test)]
 mod tests;
 
-pub use acceptor::{Accepting, Acceptor, ConnectionCounts, Door};
+pub use acceptor::{Accepting, Acceptor, ConnectionCounts, ConnectionLimits, Door};
 pub use counters::{Counters, NetworkCounts};
 pub use registry::{NetworkLimits, Registry};

@@ -37,6 +37,8 @@ pub struct NetworkLimits {
     pub frame_deadline_ms: u64,
     /// Milliseconds in which a client must take an answer (`corelog.response.deadline.ms`).
     pub response_deadline_ms: u64,
+    /// SO_SNDBUF of connections (`socket.send.buffer.bytes`); absent: the kernel tunes it.
+    pub send_buffer_bytes: Option<usize>,
 }
 
 /// The connections of a shard.
@@ -91,6 +93,11 @@ impl Registry {
         let peer = accepted.peer();
         if self.stopping.get() {
             return done();
+        }
+        if let Some(bytes) = self.limits.send_buffer_bytes
+            && let Err(error) = accepted.set_send_buffer(bytes)
+        {
+            tracing::warn!(%peer, %error, bytes, "socket.send.buffer.bytes cannot be set");
         }
         let stream = match accepted.attach() {
             Ok(stream) => stream,

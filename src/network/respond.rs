@@ -8,7 +8,7 @@ use std::{
 
 use super::{admission::Admission, counters::Counters};
 use crate::{
-    api::exchange::{Outcome, Outcomes, ResponseFrame},
+    api::exchange::{Outcome, Outcomes},
     runtime::{buffer::Slice, clock, net::Stream, notify::Notify},
 };
 
@@ -136,7 +136,7 @@ impl Pending {
             self.first.set(self.first.get() + 1);
             taken.requests += 1;
             match place.outcome {
-                Some(Outcome::Answer(frame)) => slices.extend(ResponseFrame::into_slices(frame)),
+                Some(Outcome::Answer(frame)) => frame.append_to(slices),
                 Some(Outcome::Close(reason)) => {
                     taken.close = Some(reason);
                     break;

@@ -4,6 +4,7 @@
 
 use std::{
     cell::RefCell,
+    collections::BTreeMap,
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     rc::Rc,
@@ -12,13 +13,14 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Acceptor, ConnectionCounts, Door, NetworkCounts, NetworkLimits, Registry};
+use super::{Acceptor, ConnectionCounts, ConnectionLimits, Door, NetworkCounts, NetworkLimits, Registry};
 use crate::{
     api::exchange::{ConnectionContext, Disposition, Handler, ResponseFrame, ResponseSlot},
+    config::LiveConfig,
     runtime::{
         executor::run_alone,
         link,
-        net::{Accepted, Listener},
+        net::{Accepted, ListenOptions, Listener},
         task, timer,
     },
 };
@@ -64,7 +66,13 @@ fn limits() -> NetworkLimits {
         idle_ms: 60_000,
         frame_deadline_ms: 60_000,
         response_deadline_ms: 60_000,
+        send_buffer_bytes: None,
     }
+}
+
+fn fixed(max_connections: usize, max_connections_per_ip: usize) -> ConnectionLimits {
+    let limits = Rc::new(LiveConfig { max_connections, max_connections_per_ip, max_connections_per_ip_overrides: BTreeMap::new() });
+    ConnectionLimits::new(move || Rc::clone(&limits))
 }
 
 /// Serves on a port of its own while `client` runs against it; what the client gives.
@@ -87,9 +95,9 @@ fn counted<T: Send + 'static>(limits: NetworkLimits, client: impl FnOnce(SocketA
                 registry.admit(&handler, accepted, listener, move || counts.ended(0, peer));
             })
         };
-        let listener = Listener::bind("127.0.0.1:0").unwrap();
+        let listener = Listener::bind("127.0.0.1:0", ListenOptions::default()).unwrap();
         let address = listener.local_addr().unwrap();
-        let acceptor = Acceptor { doors: vec![Door::Here(admit)], counts, connections_max: 1100, connections_per_ip_max: 1050 };
+        let acceptor = Acceptor { doors: vec![Door::Here(admit)], counts, limits: fixed(1100, 1050) };
         let accepting = acceptor.start(vec![listener]);
         std::thread::spawn(move || done.send(client(address)));
         let result = finished.recv_async().await.expect("the client finishes");
@@ -387,9 +395,9 @@ fn a_storm_of_clients_is_spread_over_the_shards() {
         run_alone(move || async move {
             let (registry, admit) = shard(0, counts.clone());
             let doors = vec![Door::Here(Rc::new(admit)), Door::There(out.connect().await)];
-            let listener = Listener::bind("127.0.0.1:0").unwrap();
+            let listener = Listener::bind("127.0.0.1:0", ListenOptions::default()).unwrap();
             told.send(listener.local_addr().unwrap()).unwrap();
-            let accepting = Acceptor { doors, counts, connections_max: 1000, connections_per_ip_max: 1000 }.start(vec![listener]);
+            let accepting = Acceptor { doors, counts, limits: fixed(1000, 1000) }.start(vec![listener]);
             assert!(stopped.recv_async().await.is_err());
             assert_eq!(accepting.refused(), 0);
             registry.counters().now().opened

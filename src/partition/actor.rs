@@ -15,6 +15,7 @@ use super::{
     handle::{PartitionHandle, Shared, Standing, storage_error},
     marks::Watermarks,
     message::{Fate, FlushFailed, Message, ProducerListing},
+    pace::Pace,
     refusal::Refusal,
     settle::Settling,
 };
@@ -52,6 +53,8 @@ pub struct PartitionEnv {
     pub log: Rc<LogShared>,
     /// The directory's flusher.
     pub flusher: Sender<Flush>,
+    /// When they write.
+    pub pace: Rc<Pace>,
     /// True once the directory has failed: nothing in it is written or acknowledged any more.
     pub retired: Rc<Cell<bool>>,
     /// Told when a write fails: the directory is retired.
@@ -188,6 +191,7 @@ async fn open_and_run(start: Start, env: PartitionEnv, shared: Rc<Shared>, sende
         written: Settling::default(),
         committed: Settling::default(),
         flushing: false,
+        held: false,
         flushed_ms: clock::now_ms(),
         closing: None,
     };
@@ -212,7 +216,7 @@ async fn refuse_everything(shared: &Shared, inbox: &Receiver<Message>) {
                 shared.standing.set(Standing::Closed);
                 return reply.send(Err(std::io::Error::other(refusal.to_string())));
             }
-            Message::Written(_) | Message::Flushed(_) => {}
+            Message::Written(..) | Message::Flushed(_) | Message::Resume => {}
             Message::Reconfigure(_) | Message::Lead(_) | Message::Maintain => {}
         }
     }
@@ -234,6 +238,8 @@ pub(super) struct Partition {
     /// Answers that wait for the high watermark (acks=all).
     pub(super) committed: Settling,
     flushing: bool,
+    /// Waits for the end of a flush before it writes.
+    held: bool,
     /// When the last flush ended, by the wall clock in ms.
     flushed_ms: i64,
     closing: Option<(Fate, oneshot::Sender<std::io::Result<()>>)>,
@@ -260,7 +266,12 @@ impl Partition {
     fn step(&mut self, message: Message) {
         match message {
             Message::Append(append) => self.append(append),
-            Message::Written(outcome) => self.write_ended(outcome),
+            Message::Written(outcome, ticket) => {
+                self.write_ended(outcome);
+                // Only now: the flush that waits for this write is to cover it.
+                drop(ticket);
+            }
+            Message::Resume => self.held = false,
             Message::Flushed(result) => self.flush_ended(result),
             Message::DeleteRecords { before, reply } => match self.delete_records(before) {
                 Ok(start) => self.keep_start(start, reply),
@@ -315,11 +326,19 @@ impl Partition {
         if self.shared.standing.get() != Standing::Leading {
             return;
         }
+        let staged_bytes = self.log_mut().staged_bytes();
+        if self.held || staged_bytes == 0 {
+            return;
+        }
+        if self.env.pace.holds(staged_bytes) {
+            self.held = true;
+            return self.env.pace.hold(self.sender.clone());
+        }
         let Some(plan) = self.log_mut().take_write() else { return };
-        let sender = self.sender.clone();
+        let (sender, ticket) = (self.sender.clone(), self.env.pace.begin_write());
         task::spawn("write", async move {
             let outcome = plan.execute().await;
-            drop(sender.try_send(Message::Written(outcome)));
+            drop(sender.try_send(Message::Written(outcome, ticket)));
         });
     }
 

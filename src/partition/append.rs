@@ -43,14 +43,29 @@ impl Partition {
     }
 
     fn place(&mut self, append: Append) -> Result<Placed, Refusal> {
-        match self.shared.standing.get() {
-            Standing::Failed => return Err(storage_error(&self.shared)),
-            _ if self.env.retired.get() => return Err(storage_error(&self.shared)),
-            _ if self.is_closing() => return Err(Refusal::of(ErrorCode::NotLeaderOrFollower)),
-            _ => {}
-        }
         let now_ms = clock::now_ms();
-        let batch = record::check_produced(append.records, &ProduceRules { produce_version: append.produce_version, ..self.rules }, now_ms)?;
+        let rules = ProduceRules { produce_version: append.produce_version, ..self.rules };
+        self.check_standing()?;
+        let log_start = self.shared.marks.log_start();
+        let batch = record::check_produced(append.records, &rules, now_ms).map_err(|refusal| {
+            let of_request = refusal.of_request;
+            let refusal = Refusal::from(refusal);
+            if of_request { refusal } else { refusal.at(log_start) }
+        })?;
+        self.admit(batch, now_ms).map_err(|refusal| refusal.at(log_start))
+    }
+
+    fn check_standing(&self) -> Result<(), Refusal> {
+        match self.shared.standing.get() {
+            Standing::Failed => Err(storage_error(&self.shared)),
+            _ if self.env.retired.get() => Err(storage_error(&self.shared)),
+            _ if self.is_closing() => Err(Refusal::of(ErrorCode::NotLeaderOrFollower)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Appends a batch that is in order, if its producer and the disk allow it.
+    fn admit(&mut self, batch: CheckedBatch, now_ms: i64) -> Result<Placed, Refusal> {
         let header = *batch.header();
         if header.is_transactional() {
             return Err(Refusal::because(ErrorCode::InvalidTxnState, "transactions are not supported by this broker yet"));
@@ -59,7 +74,8 @@ impl Partition {
             Ok(Verdict::Append) => {}
             Ok(Verdict::Duplicate(batch)) => {
                 let log_start = self.shared.marks.log_start();
-                let appended = Appended { base_offset: batch.base_offset(), log_append_time_ms: None, log_start };
+                // Kafka answers a duplicate as if its largest timestamp were the time of its append.
+                let appended = Appended { base_offset: batch.base_offset(), log_append_time_ms: Some(batch.timestamp), log_start };
                 return Ok(Placed::Duplicate { appended, end: batch.last_offset.next() });
             }
             Err(error) => return Err(Refusal::because(error.code(), error.to_string())),
@@ -84,6 +100,7 @@ impl Partition {
             Refusal::because(code, error.to_string())
         })?;
         self.shared.marks.append_to(staged.next);
+        self.env.pace.staged();
         if self.shared.epochs.borrow().latest() != Some(epoch) {
             self.share_epochs();
         }

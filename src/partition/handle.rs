@@ -143,7 +143,12 @@ impl PartitionHandle {
         if epoch == self.marks().leader_epoch().get() {
             return Some((epoch, self.marks().log_end()));
         }
-        let end = self.shared.epochs.borrow().end_offset_for(LeaderEpoch(epoch), self.marks().log_end());
+        let (epochs, log_end) = (self.shared.epochs.borrow(), self.marks().log_end());
+        if epochs.latest().is_none_or(|latest| latest < LeaderEpoch(epoch)) && epoch < self.marks().leader_epoch().get() {
+            // The leader's epoch begins where the log ends, until it has its first record.
+            return Some((epochs.latest().map_or(epoch, LeaderEpoch::get), log_end));
+        }
+        let end = epochs.end_offset_for(LeaderEpoch(epoch), log_end);
         end.map(|(epoch, end)| (epoch.get(), end))
     }
 

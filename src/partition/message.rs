@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-use super::refusal::Refusal;
+use super::{pace::WriteTicket, refusal::Refusal};
 use crate::{
     config::topic::TopicConfig,
     log::{FlushRequest, WriteOutcome},
@@ -69,7 +69,9 @@ pub enum Message {
     /// Append a batch.
     Append(Append),
     /// The write in flight ended.
-    Written(WriteOutcome),
+    Written(WriteOutcome, WriteTicket),
+    /// The flush is over for which the partition held its write back.
+    Resume,
     /// A flush that was asked for ended: everything written before it began is durable, or the log directory is dead.
     Flushed(Result<FlushRequest, FlushFailed>),
     /// Raise the log start offset; answers with the new one.

@@ -16,6 +16,7 @@ mod handle;
 mod lookup;
 mod marks;
 mod message;
+mod pace;
 mod refusal;
 mod settle;
 
@@ -25,4 +26,5 @@ pub use handle::{PartitionHandle, Standing};
 pub use lookup::{LookUp, LookedUp, OffsetSpec, look_up};
 pub use marks::{Watcher, Watermarks};
 pub use message::{Acks, Append, AppendSink, Appended, Fate, FlushFailed, Message, ProducerListing};
+pub use pace::{Pace, WriteTicket};
 pub use refusal::Refusal;

@@ -28,6 +28,23 @@ impl Refusal {
     }
 }
 
+impl Refusal {
+    /// With the start of the log, which Kafka tells where the batch is at fault and the partition could be asked
+    /// (ReplicaManager.appendRecordsToLeader).
+    pub(super) fn at(self, log_start: Offset) -> Self {
+        let is_told = !matches!(
+            self.code,
+            ErrorCode::CorruptMessage
+                | ErrorCode::KafkaStorageError
+                | ErrorCode::MessageTooLarge
+                | ErrorCode::NotLeaderOrFollower
+                | ErrorCode::RecordListTooLarge
+                | ErrorCode::UnknownTopicOrPartition
+        );
+        Self { log_start: is_told.then_some(log_start), ..self }
+    }
+}
+
 impl From<crate::record::Refusal> for Refusal {
     fn from(refusal: crate::record::Refusal) -> Self {
         let record_errors = refusal.record_errors.into_iter().map(|error| (error.index, Some(error.message))).collect();

@@ -18,6 +18,9 @@ use super::{
 /// Most records that one refusal names; the others are refused along with them.
 pub const RECORD_ERRORS_MAX: usize = 100;
 
+/// Smallest length field of any message format (LegacyRecord.RECORD_OVERHEAD_V0).
+const OLD_MESSAGE_BYTES_MIN: i32 = 14;
+
 /// First version of the Produce request that may carry zstd.
 const ZSTD_FROM_VERSION: i16 = 7;
 
@@ -145,6 +148,9 @@ pub struct Refusal {
     pub message: String,
     /// For `RecordErrors` (Produce 8 and later); at most [`RECORD_ERRORS_MAX`].
     pub record_errors: Vec<RecordError>,
+    /// The request is at fault, not what the batch says: Kafka notices before it looks at the partition, and its answer
+    /// does not name the start of the log.
+    pub of_request: bool,
 }
 
 /// What is wrong with one record of a refused batch.
@@ -158,7 +164,11 @@ pub struct RecordError {
 
 impl Refusal {
     pub(super) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), record_errors: Vec::new() }
+        Self { code, message: message.into(), record_errors: Vec::new(), of_request: false }
+    }
+
+    fn of_request(self) -> Self {
+        Self { of_request: true, ..self }
     }
 
     fn invalid(message: impl Into<String>) -> Self {
@@ -184,9 +194,8 @@ impl Refusal {
 /// # Errors
 /// [`Refusal`]: the client's fault. The partition stays as it is.
 pub fn check_produced(records: Bytes, rules: &ProduceRules, now_ms: i64) -> Result<CheckedBatch, Refusal> {
-    let header = one_batch(&records, rules)?;
+    let (header, records) = one_batch(records, rules)?;
     let codec = check_header(&header, &records, rules)?;
-    check_header_timestamps(&header, rules, now_ms)?;
     let batch = CheckedBatch { bytes: records, header };
     let target = match rules.compression {
         CompressionRule::Broker { codec: target, level } if target != codec => Some((target, level)),
@@ -203,6 +212,9 @@ pub fn check_produced(records: Bytes, rules: &ProduceRules, now_ms: i64) -> Resu
         codec => {
             check_claimed_count(&header, rules.decompressed_bytes_max)?;
             check_beginning(codec, stored)?;
+            if let Some(message) = bad_timestamp(&header, header.max_timestamp, 0, rules, now_ms) {
+                return Err(Refusal::new(ErrorCode::InvalidTimestamp, message));
+            }
             return Ok(rewrite::finish(batch, rules.timestamp_type, header.max_timestamp, now_ms));
         }
     };
@@ -215,44 +227,55 @@ pub fn check_produced(records: Bytes, rules: &ProduceRules, now_ms: i64) -> Resu
     Ok(rewrite::finish(batch, rules.timestamp_type, max_timestamp, now_ms))
 }
 
-/// The header of the one batch that `records` must be.
-fn one_batch(records: &Bytes, rules: &ProduceRules) -> Result<BatchHeader, Refusal> {
-    if records.is_empty() {
-        return Err(Refusal::invalid(
-            "a Produce request must have exactly one record batch per partition, this has none",
-        ));
-    }
+/// The one batch that `records` must hold, and its header. What follows it and is no whole batch is dropped, as Kafka does.
+fn one_batch(mut records: Bytes, rules: &ProduceRules) -> Result<(BatchHeader, Bytes), Refusal> {
+    let Some(need) = next_batch(&records).map_err(Refusal::of_request)? else {
+        let message = match records.len() {
+            0 => "a Produce request must have exactly one record batch per partition, this has none".to_owned(),
+            have => format!("there is no complete record batch in {have} bytes"),
+        };
+        return Err(Refusal::invalid(message).of_request());
+    };
     // Messages of the old formats can be shorter than a batch header.
     if let Some(magic @ (0 | 1)) = records.get(header::MAGIC_AT) {
-        return Err(Refusal::invalid(format!(
-            "Produce requests of version 3 or later must have record batches of message format 2, not {magic}"
-        )));
+        let message =
+            format!("Produce requests of version 3 or later must have record batches of message format 2, not {magic}");
+        return Err(Refusal::invalid(message).of_request());
     }
-    let header = BatchHeader::parse(records).map_err(|error| match error {
-        // What is cut off is no batch at all to ByteBufferLogInputStream.java.
-        BatchError::Short { .. } => Refusal::invalid(format!("there is no complete record batch: {error}")),
+    let header = BatchHeader::parse(&records).map_err(|error| match error {
         BatchError::BaseOffset(_) => Refusal::invalid(error.to_string()),
         _ => Refusal::new(ErrorCode::CorruptMessage, format!("the record batch is corrupt: {error}")),
     })?;
     // ProduceRequest.validateRecords asks for the version before it looks for a second batch.
     if rules.produce_version < ZSTD_FROM_VERSION && header.codec() == Ok(Codec::Zstd) {
-        return Err(Refusal::new(
-            ErrorCode::UnsupportedCompressionType,
-            "Produce requests below version 7 cannot carry zstd",
-        ));
+        let message = "Produce requests below version 7 cannot carry zstd";
+        return Err(Refusal::new(ErrorCode::UnsupportedCompressionType, message).of_request());
     }
-    let need = header.total_len();
-    if records.len() > need {
-        return Err(Refusal::invalid(format!(
+    if next_batch(&records[need..]).map_err(Refusal::of_request)?.is_some() {
+        let message = format!(
             "a Produce request must have exactly one record batch per partition; {} bytes follow the first",
             records.len() - need
-        )));
+        );
+        return Err(Refusal::invalid(message).of_request());
     }
-    if records.len() < need {
-        let error = BatchError::Short { have: records.len(), need };
-        return Err(Refusal::invalid(format!("there is no complete record batch: {error}")));
+    records.truncate(need);
+    Ok((header, records))
+}
+
+/// Bytes of the batch that `bytes` starts with; none if it is not whole (ByteBufferLogInputStream.nextBatch).
+fn next_batch(bytes: &[u8]) -> Result<Option<usize>, Refusal> {
+    let Some(length) = bytes.get(8..12).and_then(|length| length.first_chunk::<4>()) else { return Ok(None) };
+    let length = i32::from_be_bytes(*length);
+    if length < OLD_MESSAGE_BYTES_MIN {
+        let message = format!("Record size {length} is less than the minimum record overhead ({OLD_MESSAGE_BYTES_MIN})");
+        return Err(Refusal::new(ErrorCode::CorruptMessage, message));
     }
-    Ok(header)
+    let Some(magic) = bytes.get(header::MAGIC_AT).map(|magic| *magic as i8) else { return Ok(None) };
+    if !(0..=2).contains(&magic) {
+        return Err(Refusal::new(ErrorCode::CorruptMessage, format!("Invalid magic found in record: {magic}")));
+    }
+    let need = header::LENGTH_PREFIX_BYTES + usize::try_from(length).unwrap_or(usize::MAX / 2);
+    Ok((need <= bytes.len()).then_some(need))
 }
 
 /// Everything that the header alone can be refused for, the checksum included.
@@ -279,8 +302,12 @@ fn check_header(header: &BatchHeader, bytes: &[u8], rules: &ProduceRules) -> Res
         return Err(Refusal::invalid("clients cannot write control records"));
     }
     match header.producer_id {
-        Some(id) if header.producer_epoch.is_none() || header.base_sequence.is_none() => {
-            Err(Refusal::invalid(format!("producer id {id} comes without an epoch or a sequence number")))
+        Some(id) if header.base_sequence.is_none() => {
+            Err(Refusal::invalid(format!("producer id {id} comes without a sequence number")))
+        }
+        // Older than any epoch there can be (ProducerAppendInfo.checkProducerEpoch).
+        Some(id) if header.producer_epoch.is_none() => {
+            Err(Refusal::new(ErrorCode::InvalidProducerEpoch, format!("producer id {id} comes without an epoch")))
         }
         None if header.is_transactional() => Err(Refusal::invalid("a transactional batch must have a producer id")),
         _ => Ok(codec),
@@ -302,27 +329,14 @@ fn within_limit(batch: CheckedBatch, rules: &ProduceRules) -> Result<CheckedBatc
     Ok(batch)
 }
 
-fn check_header_timestamps(header: &BatchHeader, rules: &ProduceRules, now_ms: i64) -> Result<(), Refusal> {
-    if header.timestamp_type() == TimestampType::LogAppendTime {
-        return Err(Refusal::new(
-            ErrorCode::InvalidTimestamp,
-            "a producer cannot set the timestamp type LogAppendTime",
-        ));
-    }
-    // Uncompressed batches are told record by record, in `walk`.
-    let compressed = header.codec() != Ok(Codec::None);
-    if compressed
-        && rules.timestamp_type == TimestampType::CreateTime
-        && let Some(message) = out_of_range(header.max_timestamp, rules, now_ms)
-    {
-        return Err(Refusal::new(ErrorCode::InvalidTimestamp, message));
-    }
-    Ok(())
-}
-
-fn out_of_range(timestamp: i64, rules: &ProduceRules, now_ms: i64) -> Option<String> {
-    if timestamp == NO_TIMESTAMP {
-        return None;
+/// What is wrong with the timestamp of record `index`, if anything is (LogValidator.validateTimestamp). Where producers'
+/// clocks count, a batch that claims append time is let pass, and is stored without that claim.
+fn bad_timestamp(header: &BatchHeader, timestamp: i64, index: i32, rules: &ProduceRules, now_ms: i64) -> Option<String> {
+    if rules.timestamp_type != TimestampType::CreateTime || timestamp == NO_TIMESTAMP {
+        let claimed = header.timestamp_type() == TimestampType::LogAppendTime;
+        return claimed.then(|| {
+            "Invalid timestamp type in message. Producer should not set timestamp type to LogAppendTime.".to_owned()
+        });
     }
     // Wraps as LogValidator's arithmetic does: a timestamp that far in the past counts as one in the future.
     let age_ms = now_ms.wrapping_sub(timestamp);
@@ -330,10 +344,9 @@ fn out_of_range(timestamp: i64, rules: &ProduceRules, now_ms: i64) -> Option<Str
         return None;
     }
     Some(format!(
-        "timestamp {timestamp} is out of range: it must lie within [{}, {}] \
-         (message.timestamp.before.max.ms, message.timestamp.after.max.ms)",
-        now_ms.saturating_sub(rules.timestamp_before_max_ms),
-        now_ms.saturating_add(rules.timestamp_after_max_ms),
+        "Timestamp {timestamp} of message with offset {index} is out of range. The timestamp should be within [{}, {}]",
+        now_ms.wrapping_sub(rules.timestamp_before_max_ms),
+        now_ms.wrapping_add(rules.timestamp_after_max_ms),
     ))
 }
 
@@ -356,7 +369,6 @@ fn check_beginning(codec: Codec, stored: &[u8]) -> Result<(), Refusal> {
 /// Checks every record and gives the largest timestamp. The loop allocates only for records that it refuses.
 fn walk(plain: &[u8], header: &BatchHeader, rules: &ProduceRules, now_ms: i64) -> Result<i64, Refusal> {
     check_claimed_count(header, plain.len())?;
-    let check_timestamps = rules.timestamp_type == TimestampType::CreateTime;
     let malformed =
         |index: i32, problem: &'static str| Refusal::invalid(BatchError::Record { index, problem }.to_string());
     let mut input = plain;
@@ -374,8 +386,8 @@ fn walk(plain: &[u8], header: &BatchHeader, rules: &ProduceRules, now_ms: i64) -
         max_timestamp = max_timestamp.max(timestamp);
         if rules.keys_required && record.key.is_none() {
             errors
-                .add(ErrorCode::InvalidRecord, index, || "a compacted topic takes no record without a key".to_owned());
-        } else if check_timestamps && let Some(message) = out_of_range(timestamp, rules, now_ms) {
+                .add(ErrorCode::InvalidRecord, index, || "Compacted topic cannot accept message without key".to_owned());
+        } else if let Some(message) = bad_timestamp(header, timestamp, index, rules, now_ms) {
             errors.add(ErrorCode::InvalidTimestamp, index, || message);
         }
     }
@@ -408,8 +420,17 @@ impl RecordErrors {
             return Ok(());
         };
         // LogValidator.processRecordErrors: one bad timestamp decides the code of the whole batch.
-        let code = if self.timestamps { ErrorCode::InvalidTimestamp } else { ErrorCode::InvalidRecord };
-        let message = format!("{} records are refused; record {}: {}", self.total, first.index, first.message);
-        Err(Refusal { code, message, record_errors: self.listed })
+        if self.timestamps {
+            let refusal = Refusal::new(
+                ErrorCode::InvalidTimestamp,
+                "One or more records have been rejected due to invalid timestamp",
+            );
+            return Err(Refusal { record_errors: self.listed, ..refusal });
+        }
+        let message = format!(
+            "One or more records have been rejected due to {} record errors in total; record {}: {}",
+            self.total, first.index, first.message
+        );
+        Err(Refusal { record_errors: self.listed, ..Refusal::invalid(message) })
     }
 }

@@ -77,6 +77,11 @@ pub struct BatchHeader {
     pub records: i32,
 }
 
+/// True if the batch that `bytes` start with says that it belongs to a transaction; nothing is checked.
+pub fn claims_transaction(bytes: &[u8]) -> bool {
+    bytes.get(ATTRIBUTES_AT + 1).is_some_and(|low| i16::from(*low) & TRANSACTIONAL != 0)
+}
+
 impl BatchHeader {
     /// Reads the header at the front of `bytes`; the batch itself need not be complete.
     ///

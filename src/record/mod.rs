@@ -13,7 +13,8 @@ pub mod varint;
 
 mod header;
 pub use header::{
-    BatchHeader, HEADER_BYTES, LENGTH_PREFIX_BYTES, NO_TIMESTAMP, TimestampType, increment_sequence, patch_base,
+    BatchHeader, HEADER_BYTES, LENGTH_PREFIX_BYTES, NO_TIMESTAMP, TimestampType, claims_transaction, increment_sequence,
+    patch_base,
 };
 
 mod error;

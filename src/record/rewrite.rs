@@ -55,7 +55,11 @@ pub(super) fn with_codec(
 pub(super) fn finish(batch: CheckedBatch, topic: TimestampType, max_timestamp: i64, now_ms: i64) -> CheckedBatch {
     match topic {
         TimestampType::LogAppendTime => stamp_append_time(&batch, now_ms),
-        TimestampType::CreateTime if batch.header().max_timestamp == max_timestamp => batch,
+        TimestampType::CreateTime
+            if batch.header().max_timestamp == max_timestamp && batch.header().timestamp_type() == topic =>
+        {
+            batch
+        }
         TimestampType::CreateTime => with_timestamps(&batch, topic, max_timestamp),
     }
 }

@@ -132,8 +132,27 @@ fn old_formats_and_wrong_shapes_get_kafkas_codes() {
     assert_eq!(refused(no_sequence, &rules()), ErrorCode::InvalidRecord);
     let nobodys_transaction = BatchBuilder::new().transactional().push(NOW_MS, None, None, &[]).build().unwrap();
     assert_eq!(refused(nobodys_transaction, &rules()), ErrorCode::InvalidRecord);
-    let append_time = three().append_time().build().unwrap();
-    assert_eq!(refused(append_time, &rules()), ErrorCode::InvalidTimestamp);
+}
+
+#[test]
+fn a_claim_of_append_time_is_refused_or_forgotten() {
+    let claimed = three().append_time().build().unwrap();
+    let brokers_clock = ProduceRules { timestamp_type: TimestampType::LogAppendTime, ..rules() };
+    assert_eq!(refused(claimed.clone(), &brokers_clock), ErrorCode::InvalidTimestamp);
+    let batch = check_produced(claimed, &rules(), NOW_MS).unwrap();
+    assert_eq!(batch.header().timestamp_type(), TimestampType::CreateTime);
+    assert_eq!(&CheckedBatch::verified(batch.bytes().clone()).unwrap(), &batch);
+}
+
+#[test]
+fn what_follows_a_batch_and_is_none_is_dropped() {
+    let good = built(Codec::None);
+    for rest in [&b"x"[..], &[0; 11], &good[..60], &good[..good.len() - 1]] {
+        let batch = check_produced(Bytes::from([&good[..], rest].concat()), &rules(), NOW_MS).unwrap();
+        assert_eq!(batch.bytes(), &good);
+    }
+    let rest = [&good[..], &[0; 12]].concat();
+    assert_eq!(refused(Bytes::from(rest), &rules()), ErrorCode::CorruptMessage, "a length of 0 is damage, not an end");
 }
 
 #[test]
@@ -203,7 +222,7 @@ fn a_compacted_topic_names_the_records_without_a_key() {
     }
     let refusal = check_produced(many.build().unwrap(), &keyed, NOW_MS).unwrap_err();
     assert_eq!(refusal.record_errors.len(), RECORD_ERRORS_MAX);
-    assert!(refusal.message.starts_with("1000 records"));
+    assert!(refusal.message.contains("1000 record errors in total"));
 }
 
 #[test]
@@ -357,6 +376,7 @@ proptest! {
                 matches!(
                     refusal.code,
                     ErrorCode::InvalidRecord
+                        | ErrorCode::InvalidProducerEpoch
                         | ErrorCode::InvalidTimestamp
                         | ErrorCode::MessageTooLarge
                         | ErrorCode::UnsupportedCompressionType

@@ -186,7 +186,7 @@ mod tests {
     use crate::runtime::{
         buffer::{AlignedBuf, Slice},
         link,
-        net::{Listener, Stream},
+        net::{ListenOptions, Listener, Stream},
     };
 
     #[test]
@@ -220,7 +220,7 @@ mod tests {
         let (addresses, address) = flume::bounded(1);
         let server = std::thread::spawn(move || {
             run_alone(move || async move {
-                let listener = Listener::bind("127.0.0.1:0").unwrap();
+                let listener = Listener::bind("127.0.0.1:0", ListenOptions::default()).unwrap();
                 addresses.send(listener.local_addr().unwrap()).unwrap();
                 let link = out.connect().await;
                 let accepted = listener.accept().await.unwrap();

@@ -140,6 +140,15 @@ fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
+/// True where flushing one file makes what was written in place to every file of the same file system durable: there a
+/// flush of a file without dirty metadata is a flush of the device (ext4, XFS). Copy-on-write and stacked file systems
+/// promise no such thing.
+pub fn flush_is_the_devices(path: &Path) -> bool {
+    const EXT4: rustix::fs::FsWord = 0xef53;
+    const XFS: rustix::fs::FsWord = 0x5846_5342;
+    rustix::fs::statfs(path).is_ok_and(|stat| matches!(stat.f_type, EXT4 | XFS))
+}
+
 /// Names and sizes in bytes of what is in a folder, in the order of names.
 ///
 /// # Errors

@@ -15,7 +15,7 @@ use futures_lite::{AsyncRead, AsyncWrite};
 use glommio::net::{AcceptedTcpStream, TcpListener, TcpStream};
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendFlags, SocketFlags, SocketType, bind, listen, sendmsg, socket_with,
-    sockopt::set_socket_reuseaddr,
+    sockopt::{set_socket_recv_buffer_size, set_socket_reuseaddr, set_socket_send_buffer_size},
 };
 
 use super::{buffer::Slice, file::io_error, sys};
@@ -24,8 +24,21 @@ use super::{buffer::Slice, file::io_error, sys};
 const SLICES_MAX: usize = 1024;
 /// So many slices are gathered without an allocation.
 const FEW_SLICES: usize = 32;
-/// Connections that the kernel completes before we accept them (bounded by net.core.somaxconn).
-const BACKLOG: i32 = 4096;
+
+/// How a listener's sockets are set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenOptions {
+    /// Connections that the kernel completes before we accept them (bounded by net.core.somaxconn).
+    pub backlog: i32,
+    /// SO_RCVBUF of the sockets that are accepted: it must be known before a client connects. Absent: the kernel tunes it.
+    pub receive_buffer_bytes: Option<usize>,
+}
+
+impl Default for ListenOptions {
+    fn default() -> Self {
+        Self { backlog: 1024, receive_buffer_bytes: None }
+    }
+}
 
 /// Finds out on the main thread, before anything starts, whether `address` can be listened at; chooses a port if it has
 /// none.
@@ -59,10 +72,10 @@ impl Listener {
     ///
     /// # Errors
     /// The address is in use, not ours, or not resolvable.
-    pub fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
+    pub fn bind(address: impl ToSocketAddrs, options: ListenOptions) -> io::Result<Self> {
         let mut failed = io::Error::new(io::ErrorKind::AddrNotAvailable, "the name has no address");
         for address in address.to_socket_addrs()? {
-            match listen_at(address) {
+            match listen_at(address, options) {
                 Ok(socket) => {
                     let copy = rustix::io::fcntl_dupfd_cloexec(&socket, 0)?;
                     return Ok(Self { listener: sys::adopt(copy), socket });
@@ -108,13 +121,16 @@ impl Listener {
     }
 }
 
-fn listen_at(address: SocketAddr) -> rustix::io::Result<OwnedFd> {
+fn listen_at(address: SocketAddr, options: ListenOptions) -> rustix::io::Result<OwnedFd> {
     let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
     let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     // A restart does not wait for connections of its predecessor to time out.
     set_socket_reuseaddr(&socket, true)?;
+    if let Some(bytes) = options.receive_buffer_bytes {
+        set_socket_recv_buffer_size(&socket, bytes)?;
+    }
     bind(&socket, &address)?;
-    listen(&socket, BACKLOG)?;
+    listen(&socket, options.backlog)?;
     Ok(socket)
 }
 
@@ -137,6 +153,14 @@ impl Accepted {
     /// Who connected.
     pub fn peer(&self) -> SocketAddr {
         self.peer
+    }
+
+    /// Sets SO_SNDBUF, which the kernel tunes otherwise.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn set_send_buffer(&self, bytes: usize) -> io::Result<()> {
+        Ok(set_socket_send_buffer_size(&self.socket, bytes)?)
     }
 
     /// Takes the connection over on this shard. Answers are sent at once (TCP_NODELAY).
@@ -261,5 +285,45 @@ impl Stream {
         if let Err(error) = rustix::net::shutdown(sys::descriptor(&*stream), rustix::net::Shutdown::Both) {
             tracing::trace!(%error, "the connection was gone already");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rustix::net::sockopt::{socket_recv_buffer_size, socket_send_buffer_size};
+
+    use super::*;
+    use crate::runtime::executor::run_alone;
+
+    #[test]
+    fn sockets_are_set_up_as_asked() {
+        let (set, tuned, completed) = run_alone(|| async {
+            let listen = |options| {
+                let listener = Listener::bind("127.0.0.1:0", options).unwrap();
+                let address = listener.local_addr().unwrap();
+                (listener, address)
+            };
+            let sizes = |accepted: &Accepted| (socket_recv_buffer_size(&accepted.socket).unwrap(), socket_send_buffer_size(&accepted.socket).unwrap());
+            let (listener, address) = listen(ListenOptions { receive_buffer_bytes: Some(10_000), ..ListenOptions::default() });
+            let _client = std::net::TcpStream::connect(address).unwrap();
+            let accepted = listener.accept().await.unwrap();
+            accepted.set_send_buffer(20_000).unwrap();
+            let set = sizes(&accepted);
+            let (listener, address) = listen(ListenOptions::default());
+            let _client = std::net::TcpStream::connect(address).unwrap();
+            let tuned = sizes(&listener.accept().await.unwrap());
+            // Nobody accepts: the kernel completes as many connections as the backlog has room for, and one more.
+            let (_listener, address) = listen(ListenOptions { backlog: 2, ..ListenOptions::default() });
+            let tries = (0..6).map(|_| std::net::TcpStream::connect_timeout(&address, Duration::from_millis(100)));
+            let clients: Vec<_> = tries.filter_map(Result::ok).collect();
+            (set, tuned, clients.len())
+        })
+        .unwrap();
+        // The kernel doubles what it is asked for (socket(7)).
+        assert_eq!(set, (20_000, 40_000));
+        assert!(tuned.0 > 40_000 && tuned.1 > 40_000, "{tuned:?}");
+        assert!((2..=3).contains(&completed), "{completed}");
     }
 }

@@ -3,15 +3,16 @@
 //! Runs on the shard of the connection. Every shard reads its own partitions; records of another shard are copied once,
 //! on the way over.
 
-use std::{cell::Cell, rc::Rc, time::Duration};
+use std::{cell::Cell, rc::Rc};
 
 use super::{
     Shard,
     mailbox::{Reply, Request},
+    watches::Watch,
 };
 use crate::{
-    partition::{self, FetchFrom, Fetched, PartitionHandle, Refusal, Watcher},
-    runtime::{buffer::Slice, clock, notify::Notify, timer},
+    partition::{self, FetchFrom, Fetched, PartitionHandle, Refusal},
+    runtime::{buffer::Slice, clock, notify::Notify},
     types::{ErrorCode, Offset, PartitionId, ShardId},
 };
 
@@ -112,9 +113,10 @@ impl FetchTask {
         results
     }
 
-    /// Returns when any shard has `bytes` more, or at the deadline.
+    /// Returns when any shard has `bytes` more, or at the deadline. The others are then told not to wait any longer.
     async fn wait(&self, shard: &Rc<Shard>, shares: &[Share], bytes: usize, fetched: &[Fetched<Slice>], deadline_ns: u64) {
         let enough = Rc::new(Notify::new());
+        let mut waits = Waits { shard: Rc::clone(shard), here: Vec::new(), elsewhere: Vec::new() };
         for (owner, share) in (0u16..).map(ShardId).zip(shares) {
             let seen = |index: &usize| fetched.get(*index).and_then(|fetched| fetched.result.as_ref().ok());
             // What has been read already counts as seen: progress begins at the high watermark of this pass.
@@ -127,17 +129,47 @@ impl FetchTask {
             if positions.is_empty() {
                 continue;
             }
-            let (shard, enough) = (Rc::clone(shard), Rc::clone(&enough));
-            crate::runtime::task::spawn("fetch purgatory", async move {
-                if owner == shard.id() {
-                    watch(&shard, &positions, bytes, deadline_ns).await;
-                } else {
-                    shard.router().ask(owner, Request::Watch { positions, bytes, deadline_ns }).await;
-                }
-                enough.notify();
-            });
+            let enough = Rc::clone(&enough);
+            if owner == shard.id() {
+                let watch = Rc::new(Watch::default());
+                waits.here.push(Rc::clone(&watch));
+                let shard = Rc::clone(shard);
+                crate::runtime::task::spawn("fetch purgatory", async move {
+                    self::watch(&shard, watch, &positions, bytes, deadline_ns).await;
+                    enough.notify();
+                });
+            } else if let Some((number, answer)) =
+                shard.router().ask_numbered(owner, Request::Watch { positions, bytes, deadline_ns })
+            {
+                let answered = Rc::new(Cell::new(false));
+                waits.elsewhere.push((owner, number, Rc::clone(&answered)));
+                crate::runtime::task::spawn("fetch purgatory", async move {
+                    answer.recv().await;
+                    answered.set(true);
+                    enough.notify();
+                });
+            }
         }
         enough.notified().await;
+    }
+}
+
+/// The waits of one fetch; dropped, all of them end.
+struct Waits {
+    shard: Rc<Shard>,
+    here: Vec<Rc<Watch>>,
+    /// Where, under which number, and whether it has been answered.
+    elsewhere: Vec<(ShardId, u64, Rc<Cell<bool>>)>,
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.here.iter().for_each(|watch| watch.end());
+        for (owner, number, answered) in &self.elsewhere {
+            if !answered.get() {
+                self.shard.router().tell(*owner, Request::Unwatch(*number));
+            }
+        }
     }
 }
 
@@ -174,48 +206,11 @@ pub(super) async fn read(shard: &Shard, from: &[FetchFrom], max_bytes: usize) ->
     results
 }
 
-/// Waits until the partitions hold `bytes` beyond `positions`, one of them ends, or the deadline passes.
-pub(super) async fn watch(shard: &Shard, positions: &[(PartitionId, Offset)], bytes: usize, deadline_ns: u64) {
-    let progress = Rc::new(Progress::default());
-    let watcher: Rc<dyn Watcher> = Rc::<Progress>::clone(&progress);
+/// Waits until the partitions hold `bytes` beyond `positions`, one of them ends, the deadline passes, or `watch` is ended.
+pub(super) async fn watch(shard: &Shard, watch: Rc<Watch>, positions: &[(PartitionId, Offset)], bytes: usize, deadline_ns: u64) {
     let handles: Vec<(PartitionHandle, Offset)> =
         positions.iter().filter_map(|(id, position)| Some((shard.partition(*id)?, *position))).collect();
-    if handles.len() < positions.len() {
-        return;
-    }
-    for (handle, _) in &handles {
-        handle.marks().watch(&watcher);
-    }
-    loop {
-        let mut held = 0u64;
-        for (handle, position) in &handles {
-            let Ok(view) = handle.view_now() else { return };
-            held += view.bytes_between(*position, handle.marks().high_watermark());
-        }
-        let left_ns = deadline_ns.saturating_sub(clock::monotonic_ns());
-        if held >= bytes as u64 || left_ns == 0 {
-            return;
-        }
-        progress.moved.set(false);
-        let woken = timer::timeout(Duration::from_nanos(left_ns), progress.notify.notified()).await;
-        if woken.is_some() && progress.moved.get() {
-            // A watcher is told once: look again, then wait again.
-            for (handle, _) in &handles {
-                handle.marks().watch(&watcher);
-            }
-        }
-    }
-}
-
-#[derive(Debug, Default)]
-struct Progress {
-    moved: Cell<bool>,
-    notify: Notify,
-}
-
-impl Watcher for Progress {
-    fn progressed(&self) {
-        self.moved.set(true);
-        self.notify.notify();
+    if handles.len() == positions.len() {
+        watch.run(&handles, bytes, deadline_ns).await;
     }
 }

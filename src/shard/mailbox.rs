@@ -38,6 +38,8 @@ pub enum Request {
         /// On the monotonic clock.
         deadline_ns: u64,
     },
+    /// Nobody waits for the watch any more that was asked for under this number: answer it now. Has no answer of its own.
+    Unwatch(u64),
     /// Look something up in these partitions.
     LookUp(Vec<(PartitionId, LookUp)>),
     /// Ask the group coordinator of a partition of the offsets topic.

@@ -12,6 +12,7 @@ mod reconcile;
 mod router;
 mod serve;
 mod state;
+mod watches;
 
 pub use mailbox::{Parcel, Reply, Request};
 pub use reconcile::Opening;

@@ -151,9 +151,22 @@ impl Router {
 
     /// Asks `shard` and waits for the answer; `None` if there is no such shard.
     pub async fn ask(&self, shard: ShardId, request: Request) -> Option<Reply> {
-        let (sender, receiver) = oneshot::channel();
-        self.send(shard, Waiting::Task(sender), request)?;
+        let (_, receiver) = self.ask_numbered(shard, request)?;
         receiver.recv().await
+    }
+
+    /// As [`Router::ask`], in two steps: the number under which `shard` knows the request, and the way of the answer.
+    pub fn ask_numbered(&self, shard: ShardId, request: Request) -> Option<(u64, oneshot::Receiver<Reply>)> {
+        let (sender, receiver) = oneshot::channel();
+        let number = self.send(shard, Waiting::Task(sender), request)?;
+        Some((number, receiver))
+    }
+
+    /// Tells `shard` something that it does not answer.
+    pub fn tell(&self, shard: ShardId, request: Request) {
+        if let Some(peer) = self.peer(shard) {
+            peer.requests.push(self.number(), request);
+        }
     }
 
     /// Sends batches to their shard; result `i` goes to `sink` as answer `indexes[i]`.
@@ -181,13 +194,18 @@ impl Router {
         }
     }
 
-    fn send(&self, shard: ShardId, waiting: Waiting, request: Request) -> Option<()> {
+    fn send(&self, shard: ShardId, waiting: Waiting, request: Request) -> Option<u64> {
         let peer = self.peer(shard)?;
-        let correlation = self.next.get();
-        self.next.set(correlation.wrapping_add(1));
+        let correlation = self.number();
         self.waiting.borrow_mut().insert(correlation, waiting);
         peer.requests.push(correlation, request);
-        Some(())
+        Some(correlation)
+    }
+
+    fn number(&self) -> u64 {
+        let number = self.next.get();
+        self.next.set(number.wrapping_add(1));
+        number
     }
 
     fn answered(&self, correlation: u64, reply: Reply) {

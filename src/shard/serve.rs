@@ -23,20 +23,28 @@ impl Serve for Shard {
             Request::Fetch { from: positions, max_bytes } => {
                 task::spawn("fetch for another shard", async move {
                     let fetched = fetch::read(&self, &positions, max_bytes).await;
-                    let fetched = fetched.into_iter().map(|fetched| Fetched {
-                        result: fetched.result,
-                        // The one copy of a read that crosses shards: these buffers must not leave their executor.
-                        records: fetched.records.iter().map(|slice| Bytes::copy_from_slice(slice)).collect(),
-                    });
-                    self.router().reply(from, correlation, Reply::Fetched(fetched.collect()));
+                    let mut copied = Vec::with_capacity(fetched.len());
+                    for Fetched { result, records } in fetched {
+                        let mut copies = Vec::with_capacity(records.len());
+                        for slice in records {
+                            // The one copy of a read that crosses shards: these buffers must not leave their executor.
+                            copies.push(Bytes::copy_from_slice(&slice));
+                            task::yield_if_needed().await;
+                        }
+                        copied.push(Fetched { result, records: copies });
+                    }
+                    self.router().reply(from, correlation, Reply::Fetched(copied));
                 });
             }
             Request::Watch { positions, bytes, deadline_ns } => {
+                let watch = self.watches.start(from, correlation);
                 task::spawn("watch for another shard", async move {
-                    fetch::watch(&self, &positions, bytes, deadline_ns).await;
+                    fetch::watch(&self, watch, &positions, bytes, deadline_ns).await;
+                    self.watches.finished(from, correlation);
                     self.router().reply(from, correlation, Reply::Progressed);
                 });
             }
+            Request::Unwatch(number) => self.watches.end(from, number),
             Request::Group { id, question } => {
                 task::spawn("group request of another shard", async move {
                     let answer = self.ask_coordinator_here(id, question).await;

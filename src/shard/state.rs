@@ -12,6 +12,7 @@ use super::{
     groups::CoordinatorHandle,
     mailbox::{Reply, Request},
     router::Router,
+    watches::Watches,
 };
 use crate::{
     config::{BrokerConfig, Dynamic, LiveConfig},
@@ -76,6 +77,8 @@ pub struct Shard {
     parts: ShardParts,
     image: RefCell<Arc<ClusterImage>>,
     partitions: RefCell<HashMap<PartitionId, PartitionHandle>>,
+    /// What other shards wait for here.
+    pub(super) watches: Watches,
     /// By partition of the offsets topic.
     coordinators: RefCell<BTreeMap<PartitionId, CoordinatorHandle>>,
 }
@@ -94,7 +97,8 @@ impl Shard {
     /// A shard without partitions: [`Shard::reconcile`] opens those that the image gives it.
     pub fn new(parts: ShardParts) -> Rc<Self> {
         let image = RefCell::new(Arc::clone(&parts.image));
-        Rc::new(Self { parts, image, partitions: RefCell::new(HashMap::new()), coordinators: RefCell::default() })
+        let (partitions, coordinators) = (RefCell::default(), RefCell::default());
+        Rc::new(Self { parts, image, partitions, watches: Watches::default(), coordinators })
     }
 
     /// Which shard this is.

@@ -321,7 +321,6 @@ fn clients_that_stop_half_way_are_let_go() {
 }
 
 #[test]
-#[ignore = "fails: another client waits for seconds meanwhile (docs/progress.md, known gaps)"]
 fn clients_that_never_read_cost_little() {
     withstands(&["corelog.response.deadline.ms=2000"], |broker| {
         let mut wire = broker.connect();

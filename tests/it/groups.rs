@@ -173,8 +173,8 @@ fn kafka_carries_on_the_groups_that_we_wrote() {
     talk::create_topic(&mut wire, TOPIC, 2, &[]);
     group::find_coordinator(&mut wire, "g");
     let mut members = two_members(&broker, "g");
-    let (first_wire, first) = &mut members[0];
-    assert_eq!(first.commit(first_wire, TOPIC, 1, 41).unwrap(), 0);
+    let (connection, member) = &mut members[0];
+    assert_eq!(member.commit(connection, TOPIC, 1, 41).unwrap(), 0);
     group::insist(|| (group::commit(&mut wire, "simple", ("", -1), TOPIC, &[(0, 7)]).unwrap(), ()));
     broker.stop();
     let mut shown = String::new();

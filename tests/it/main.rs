@@ -16,12 +16,18 @@ mod support;
 
 mod bad_input;
 mod clients;
+mod consumer_groups_tool;
+mod group_churn;
+mod group_clients;
+mod group_kill_nine;
 mod oracle;
 
 mod footprint;
 mod groups;
 mod kafka_reads_our_directory;
 mod kill_nine;
+mod load_harness;
 mod restart;
+mod settings;
 mod thousand_partitions;
 mod tidy;

@@ -2,7 +2,7 @@
 # Installs what the tests of real clients and the oracle need. Whatever is there already is left alone, so it may run every time.
 #
 # Needs: python3, node with npm, go, java (a JDK), maven, and apt-get (as root or through sudo) for what is missing of Debian's packages.
-# CORELOG_TESTS_CACHE (default ~/.cache/corelog-tests) holds the jars and the Go program.
+# CORELOG_TESTS_CACHE (default ~/.cache/corelog-tests) holds the jars and what is built here of Go and Java.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 clients=$here/../clients
@@ -58,4 +58,16 @@ fi
 say "kafkajs in $js/node_modules"
 
 (cd "$clients/franz-go" && go build -o "$cache/franz-go" .)
-say "franz-go in $cache"
+(cd "$clients/franz-go" && go build -o "$cache/franz-go-member" ./member)
+(cd "$clients/sarama" && go build -o "$cache/sarama-member" .)
+say "franz-go and sarama in $cache"
+
+# Members of groups are started often: they are compiled once, unlike Journey.java.
+java=$cache/java-member
+for source in Member ManyTools; do
+  cmp -s "$clients/java/$source.java" "$java/$source.java" && continue
+  mkdir -p "$java"
+  javac -cp "$cache/kafka-4.3.0/*" -d "$java" "$clients/java/$source.java"
+  cp "$clients/java/$source.java" "$java/"
+done
+say "Java members in $java"

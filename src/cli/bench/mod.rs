@@ -1,6 +1,9 @@
 //! `corelog bench`: the load harness.
 
 mod compare;
+mod report;
+mod scenario;
+mod search;
 
 use std::{
     cell::RefCell,
@@ -16,9 +19,13 @@ use clap::{Args, Subcommand};
 
 use crate::load::{
     RunError,
+    ceiling::{self, Ceilings, Effort},
+    document::Document,
     drive::Second,
     gate::Gate,
+    page,
     plan::Plan,
+    process,
     report::{RunReport, SecondReport},
     run::{self, Progress},
     settings::Settings,
@@ -32,8 +39,16 @@ use super::{output, run::Failure};
 pub(super) enum BenchCommand {
     /// Put one load on one broker, and print what it did.
     Run(Box<RunArgs>),
+    /// Run scenario files on one broker.
+    Scenario(Box<scenario::ScenarioArgs>),
     /// Put the same load on several brokers in turns, and print ratios with their spread.
     Compare(Box<compare::CompareArgs>),
+    /// Find the highest rate at which a broker keeps a promise.
+    Search(Box<search::SearchArgs>),
+    /// Measure what this host can do: device, loopback, memory, checksums.
+    Ceilings(CeilingArgs),
+    /// Show a result, or compare two.
+    Report(report::ReportArgs),
 }
 
 #[derive(Args, Debug)]
@@ -45,6 +60,19 @@ pub(super) struct RunArgs {
     hlog: Option<PathBuf>,
 }
 
+#[derive(Args, Debug)]
+pub(super) struct CeilingArgs {
+    /// A folder on the device that is meant.
+    #[arg(value_name = "FOLDER", default_value = ".")]
+    folder: PathBuf,
+    /// Cores of the broker, as 0 or 0-1.
+    #[arg(long, default_value = "", value_name = "LIST")]
+    broker_cpus: String,
+    /// Cores of the client.
+    #[arg(long, default_value = "", value_name = "LIST")]
+    cpus: String,
+}
+
 /// What all loads have in common.
 #[derive(Args, Debug)]
 struct Common {
@@ -53,12 +81,41 @@ struct Common {
     /// Config of a topic that is made, as key=value; may be given several times.
     #[arg(long = "topic-config", value_name = "KEY=VALUE")]
     topic_config: Vec<String>,
-    /// Write the whole result as JSON.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    results: Results,
     /// Fail if a figure is beyond a bound, as 'p99>5ms' or 'mb/s<500'; may be given several times.
     #[arg(long = "fail-if", value_name = "CONDITION")]
     fail_if: Vec<Gate>,
+    /// Measure first what the host can do, with a file in this folder (512 MiB, removed again).
+    #[arg(long, value_name = "FOLDER")]
+    ceilings: Option<PathBuf>,
+}
+
+/// Where results go beside the terminal.
+#[derive(Args, Debug)]
+struct Results {
+    /// Write the whole result as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write the result as one HTML page that needs no network.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+}
+
+impl Results {
+    /// Prints the result, and writes it where it was asked for.
+    fn publish(&self, result: &Document) -> Result<(), Failure> {
+        output::answer(&result.table()).map_err(|error| Failure::Failed(format!("standard output: {error}")))?;
+        if let Some(path) = &self.json {
+            result.write(path).map_err(Failure::Failed)?;
+        }
+        self.write_html(&page::page(result))
+    }
+
+    fn write_html(&self, page: &str) -> Result<(), Failure> {
+        let Some(path) = &self.html else { return Ok(()) };
+        std::fs::write(path, page).map_err(|error| unwritten(path, &error))
+    }
 }
 
 impl Common {
@@ -72,19 +129,18 @@ impl Common {
         Ok(settings)
     }
 
-    fn title(&self) -> String {
-        "comparison".to_owned()
+    /// Measures the host, if that was asked for.
+    fn ceilings(&self, broker_cpus: &str, live: &Live) -> Result<Option<Ceilings>, Failure> {
+        let Some(folder) = &self.ceilings else { return Ok(None) };
+        live.say("measuring the host");
+        measure(folder, broker_cpus, self.settings.cpus.as_deref().unwrap_or_default()).map(Some)
     }
 
-    /// Prints the text, and writes the data where it was asked for.
-    fn publish(&self, text: &str, data: &impl serde::Serialize) -> Result<(), Failure> {
-        output::answer(text).map_err(|error| Failure::Failed(format!("standard output: {error}")))?;
-        self.json.as_ref().map_or(Ok(()), |path| write_json(path, data))
-    }
-
-    /// Fails for faults, and for figures beyond their bounds.
-    fn judge<'a>(&self, mut faults: Vec<String>, reports: impl Iterator<Item = &'a RunReport>) -> Result<(), Failure> {
-        for report in reports {
+    /// Prints and writes the result, then fails for faults and for figures beyond their bounds.
+    fn conclude(&self, result: &Document) -> Result<(), Failure> {
+        self.results.publish(result)?;
+        let mut faults = result.faults();
+        for report in result.runs() {
             faults.extend(self.fail_if.iter().filter_map(|gate| gate.failure(report)));
         }
         if faults.is_empty() { Ok(()) } else { Err(Failure::Failed(format!("the run failed: {}", faults.join("; ")))) }
@@ -95,22 +151,36 @@ pub(super) fn run(command: &BenchCommand) -> Result<(), Failure> {
     let interrupt = interrupted_by_signals()?;
     match command {
         BenchCommand::Run(args) => one(args, &interrupt),
+        BenchCommand::Scenario(args) => scenario::run(args, &interrupt),
         BenchCommand::Compare(args) => compare::run(args, &interrupt),
+        BenchCommand::Search(args) => search::run(args, &interrupt),
+        BenchCommand::Ceilings(args) => {
+            let found = measure(&args.folder, &args.broker_cpus, &args.cpus)?;
+            output::answer(&format!("{}\n", found.words())).map_err(|error| Failure::Failed(format!("standard output: {error}")))
+        }
+        BenchCommand::Report(args) => report::run(args),
     }
 }
 
 fn one(args: &RunArgs, interrupt: &AtomicBool) -> Result<(), Failure> {
     let plan = args.common.settings()?.plan().map_err(|error| Failure::Usage(error.0))?;
     let live = Live::new();
+    let ceilings = args.common.ceilings("", &live)?;
     let outcome = run::run(&plan, interrupt, &mut |progress| live.show("", &plan, &progress));
     live.clear();
-    let outcome = outcome.map_err(failure)?;
-    let report = RunReport::new(&plan, &outcome);
-    args.common.publish(&table::table(&report), &report)?;
+    let report = RunReport { ceilings, ..RunReport::new(&plan, &outcome.map_err(failure)?) };
     if let Some(path) = &args.hlog {
         std::fs::write(path, crate::load::hlog::log(&report)).map_err(|error| unwritten(path, &error))?;
     }
-    args.common.judge(report.faults(), std::iter::once(&report))
+    args.common.conclude(&Document::Run(Box::new(report)))
+}
+
+fn measure(folder: &Path, broker_cpus: &str, client_cpus: &str) -> Result<Ceilings, Failure> {
+    let cores = |list: &str| match list {
+        "" => Ok(Vec::new()),
+        list => process::parse_cores(list).ok_or_else(|| Failure::Usage(format!("{list:?} is no list of cores, such as 1 or 2-3,5"))),
+    };
+    ceiling::measure(folder, &cores(broker_cpus)?, &cores(client_cpus)?, Effort::FULL).map_err(failure)
 }
 
 fn failure(error: RunError) -> Failure {
@@ -137,6 +207,7 @@ impl Live {
         }
         let line = match progress {
             Progress::Doing(what) => (*what).to_owned(),
+            Progress::Running => "running".to_owned(),
             Progress::Second(second) => {
                 let before = self.before.replace(Some((*second).clone())).filter(|before| before.at + 1 == second.at);
                 table::live(&SecondReport::new(second, before.as_ref()), plan.duration_ms.div_ceil(1000))
@@ -156,11 +227,6 @@ impl Live {
     fn clear(&self) {
         self.say("");
     }
-}
-
-fn write_json(path: &Path, data: &impl serde::Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(data).map_err(|error| unwritten(path, &error))?;
-    std::fs::write(path, text).map_err(|error| unwritten(path, &error))
 }
 
 fn unwritten(path: &Path, error: &dyn std::fmt::Display) -> Failure {

@@ -67,7 +67,7 @@ impl ClassicGroup {
         }
     }
 
-    /// The group for DescribeGroups. Metadata and assignments are told only while they hold.
+    /// The group for DescribeGroups. Metadata is told only while it holds; an assignment until it is dropped, as Kafka does.
     pub(in crate::coordinator) fn describe(&self, group_id: &Text) -> DescribedGroup {
         let stable = self.state == State::Stable;
         let members = self.members.iter().map(|(member_id, member)| DescribedGroupMember {
@@ -76,7 +76,7 @@ impl ClassicGroup {
             client_id: member.client_id.clone(),
             client_host: member.client_host.clone(),
             member_metadata: if stable { member.metadata(self.protocol.as_ref()) } else { Bytes::new() },
-            member_assignment: if stable { member.assignment.clone() } else { Bytes::new() },
+            member_assignment: member.assignment.clone(),
         });
         DescribedGroup {
             group_id: group_id.clone(),

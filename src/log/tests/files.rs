@@ -162,7 +162,7 @@ fn a_read_in_flight_survives_the_deletion_of_its_segment() {
 fn few_descriptors_serve_many_segments() {
     on_shard(async |mut fixture| {
         let (failures, _failed) = channel::unbounded();
-        fixture.shared = LogShared::new(&SharedLimits { open_files: 3, cache_bytes: 0, index_bytes: 1, background: 1 }, failures);
+        fixture.shared = LogShared::new(&SharedLimits { open_files: 3, cache_bytes: 0, index_bytes: 1, background: 1, ..SharedLimits::default() }, failures);
         fixture.options.settings.segment_bytes = 8_000;
         let mut log = fixture.open().await;
         fill(&mut log, 0..40, 1500).await;
@@ -249,7 +249,7 @@ fn appends_find_a_runway() {
             let outcome = log.take_write().unwrap().execute().await;
             log.complete_write(outcome).unwrap();
             let request = log.flush_request().unwrap();
-            dirty += usize::from(request.is_dirty());
+            dirty += usize::from(request.dirty_files().next().is_some());
             request.execute().await.unwrap();
             log.flushed(&request);
             assert!(log.flush_request().is_none());

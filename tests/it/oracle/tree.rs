@@ -1,6 +1,9 @@
-//! An answer as a tree of fields, read from its `{:#?}` text, and flattened to `path = value` lines.
+//! An answer as a tree of fields, read from its `{:#?}` text, and compared with another.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
+
+/// What stands for a value that one side lacks.
+pub(super) const ABSENT: &str = "(absent)";
 
 /// A field's value.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +33,9 @@ const NAMES: &[&str] = &[
     "base_offset",
     "offset",
     "producer_id",
+    "group_id",
+    "member_id",
+    "key",
 ];
 
 /// Reads the pretty Debug text of a message.
@@ -99,42 +105,65 @@ impl Tree {
         }
     }
 
-    /// Every leaf with the path to it, and the length of every array. Elements go by name where they have one, so that order
-    /// does not count; two of one name are numbered.
-    pub(super) fn flatten(&self) -> BTreeMap<String, String> {
-        let mut lines = BTreeMap::new();
-        self.flatten_into("", &mut lines);
-        lines
+    /// Calls `found` with the path, our text and theirs for everything that differs from `other`, and returns how many values
+    /// were compared. Elements of an array go by name where they have one, so that order does not count; two of one name are
+    /// numbered. An element that one side lacks is a single difference.
+    pub(super) fn differences(&self, other: &Tree, path: &str, found: &mut impl FnMut(&str, &str, &str)) -> usize {
+        match (self, other) {
+            (Tree::Fields(ours), Tree::Fields(_)) if !ours.is_empty() => {
+                let separator = if path.is_empty() { "" } else { "." };
+                both(self.parts(), other.parts(), |name| format!("{path}{separator}{name}"), found)
+            }
+            (Tree::List(ours), Tree::List(theirs)) if !ours.is_empty() || !theirs.is_empty() => {
+                both(self.parts(), other.parts(), |name| format!("{path}[{name}]"), found)
+            }
+            _ => {
+                if self != other {
+                    found(path, &self.to_string(), &other.to_string());
+                }
+                1
+            }
+        }
     }
 
-    fn flatten_into(&self, path: &str, lines: &mut BTreeMap<String, String>) {
+    /// Fields by name, elements of an array by what they are known by.
+    fn parts(&self) -> BTreeMap<String, &Tree> {
         match self {
-            Tree::Leaf(text) => {
-                lines.insert(path.to_owned(), text.clone());
-            }
-            Tree::Fields(fields) => {
-                for (name, value) in fields {
-                    let separator = if path.is_empty() { "" } else { "." };
-                    value.flatten_into(&format!("{path}{separator}{name}"), lines);
-                }
-            }
+            Tree::Leaf(_) => BTreeMap::new(),
+            Tree::Fields(fields) => fields.iter().map(|(name, value)| (name.clone(), value)).collect(),
             Tree::List(items) => {
-                lines.insert(format!("{path}.count"), items.len().to_string());
                 let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-                for (position, item) in items.iter().enumerate() {
+                let named = items.iter().enumerate().map(|(position, item)| {
                     let name = item.name().unwrap_or_else(|| position.to_string());
                     let times = seen.entry(name.clone()).or_default();
                     *times += 1;
                     let suffix = if *times == 1 { String::new() } else { format!("#{times}") };
-                    item.flatten_into(&format!("{path}[{name}{suffix}]"), lines);
-                }
+                    (format!("{name}{suffix}"), item)
+                });
+                named.collect()
             }
         }
     }
 
     /// What an element of an array is known by.
     fn name(&self) -> Option<String> {
-        NAMES.iter().find_map(|name| self.field(name)?.leaf()).filter(|leaf| *leaf != "None").map(|leaf| leaf.trim_matches('"').to_owned())
+        // A group may have the empty name; for all else that means that there is none.
+        let known = |name: &&str| self.field(name)?.leaf().filter(|leaf| *name == "group_id" || !matches!(*leaf, "None" | "\"\""));
+        let name = NAMES.iter().find_map(|name| known(name))?.trim_matches('"');
+        // Resources of several types may have one name.
+        Some(self.field("resource_type").and_then(Tree::leaf).map_or_else(|| name.to_owned(), |kind| format!("{name}, {kind}")))
+    }
+
+    /// Calls `visit` for every structure in the tree.
+    pub(super) fn structures(&self, visit: &mut impl FnMut(&Tree)) {
+        match self {
+            Tree::Leaf(_) => {}
+            Tree::Fields(fields) => {
+                visit(self);
+                fields.iter().for_each(|(_, value)| value.structures(visit));
+            }
+            Tree::List(items) => items.iter().for_each(|item| item.structures(visit)),
+        }
     }
 
     /// Replaces leaves: `change` gets the name of the field and its text.
@@ -155,35 +184,82 @@ impl Tree {
     }
 }
 
-#[test]
-fn an_answer_becomes_lines() {
-    #[derive(Debug)]
-    #[expect(dead_code, reason = "only its Debug text is read")]
-    struct Part {
-        index: i32,
-        text: Option<&'static str>,
-        numbers: Vec<u8>,
+/// Compares the parts of two structures or arrays.
+fn both(
+    left: BTreeMap<String, &Tree>,
+    right: BTreeMap<String, &Tree>,
+    path: impl Fn(&str) -> String,
+    found: &mut impl FnMut(&str, &str, &str),
+) -> usize {
+    let mut names: Vec<&String> = left.keys().chain(right.keys()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let compare = |name: &String| match (left.get(name), right.get(name)) {
+        (Some(left), Some(right)) => left.differences(right, &path(name), found),
+        (left, right) => {
+            let text = |side: Option<&&Tree>| side.map_or_else(|| ABSENT.to_owned(), |tree| tree.to_string());
+            found(&path(name), &text(left), &text(right));
+            1
+        }
+    };
+    names.into_iter().map(compare).sum()
+}
+
+impl fmt::Display for Tree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Tree::Leaf(text) => f.write_str(text),
+            Tree::Fields(fields) => {
+                for (at, (name, value)) in fields.iter().enumerate() {
+                    write!(f, "{}{name}: {value}", if at == 0 { "{" } else { ", " })?;
+                }
+                f.write_str("}")
+            }
+            Tree::List(items) => {
+                f.write_str("[")?;
+                for (at, item) in items.iter().enumerate() {
+                    write!(f, "{}{item}", if at == 0 { "" } else { ", " })?;
+                }
+                f.write_str("]")
+            }
+        }
     }
+}
+
+#[derive(Debug)]
+#[expect(dead_code, reason = "only its Debug text is read")]
+struct Part {
+    index: i32,
+    text: Option<&'static str>,
+    numbers: Vec<u8>,
+}
+
+#[test]
+fn an_answer_becomes_a_tree() {
     let part = |index, text| Part { index, text, numbers: vec![7] };
-    let parts = vec![part(1, Some("a: {[(\n")), part(0, None), part(1, Some(""))];
-    let lines: Vec<String> =
-        parse(&format!("{:#?}", parts)).flatten().into_iter().map(|(path, value)| format!("{path} = {value}")).collect();
-    assert_eq!(
-        lines,
-        [
-            ".count = 3",
-            "[0].index = 0",
-            "[0].numbers.count = 1",
-            "[0].numbers[0] = 7",
-            "[0].text = None",
-            "[1#2].index = 1",
-            "[1#2].numbers.count = 1",
-            "[1#2].numbers[0] = 7",
-            "[1#2].text = \"\"",
-            "[1].index = 1",
-            "[1].numbers.count = 1",
-            "[1].numbers[0] = 7",
-            "[1].text = \"a: {[(\\n\"",
-        ]
-    );
+    let parts = vec![part(1, Some("a: {[(\n")), part(0, None)];
+    let text = r#"[{index: 1, text: "a: {[(\n", numbers: [7]}, {index: 0, text: None, numbers: [7]}]"#;
+    assert_eq!(parse(&format!("{parts:#?}")).to_string(), text);
+}
+
+#[test]
+fn arrays_are_compared_by_the_names_of_their_elements() {
+    let part = |index, text, numbers| Part { index, text, numbers };
+    let left = vec![part(1, Some("a"), vec![7]), part(0, None, vec![]), part(1, Some(""), vec![1, 2]), part(5, None, vec![])];
+    let right = vec![part(0, None, vec![3]), part(1, Some("b"), vec![7]), part(1, Some(""), vec![1, 3])];
+    let [left, right] = [left, right].map(|parts| parse(&format!("{parts:#?}")));
+    let mut found = Vec::new();
+    let count = left.differences(&right, "", &mut |path, a, b| found.push(format!("{path}: {a} | {b}")));
+    let expected = [
+        "[0].numbers[0]: (absent) | 3",
+        "[1].text: \"a\" | \"b\"",
+        "[1#2].numbers[1]: 2 | 3",
+        "[5]: {index: 5, text: None, numbers: []} | (absent)",
+    ];
+    found.sort_unstable();
+    let mut sorted = expected.map(str::to_owned).to_vec();
+    sorted.sort_unstable();
+    assert_eq!(found, sorted);
+    assert_eq!(count, 11);
+    assert_eq!(left.differences(&left, "", &mut |path, _, _| panic!("{path} differs from itself")), 13);
 }

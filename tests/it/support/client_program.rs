@@ -1,11 +1,13 @@
 //! Runs the programs under `tests/clients/`.
 
 use std::{
+    fs,
+    path::Path,
     process::Command,
     time::{Duration, Instant},
 };
 
-use super::{place, process::Process};
+use super::{Broker, place, process::Process};
 
 /// Longer than any of the programs allows itself.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -15,9 +17,28 @@ const MISSING: i32 = 77;
 /// Runs `name` against the broker at `address` and fails if it finds a difference.
 pub(crate) fn run(name: &str, address: &str) {
     let folder = place::folder(name);
+    run_in(name, address, folder.path(), || {});
+}
+
+/// The same for a program that asks for one restart of the broker, by a file in a folder that it is told of.
+pub(crate) fn run_with_restart(name: &str, broker: &mut Broker, end: fn(&mut Broker)) {
+    let folder = place::folder(name);
+    let [asked, done] = ["restart", "restarted"].map(|file| folder.path().join(file));
+    let address = broker.address();
+    run_in(name, &address, folder.path(), || {
+        if asked.exists() && !done.exists() {
+            end(broker);
+            broker.restart();
+            fs::write(&done, []).unwrap();
+        }
+    });
+}
+
+/// Runs a program that finds `folder` in its environment, and calls `meanwhile` again and again.
+fn run_in(name: &str, address: &str, folder: &Path, mut meanwhile: impl FnMut()) {
     let mut command = Command::new(place::root().join("tests/clients/run"));
-    command.arg(name).arg(address);
-    let mut process = Process::start(command, &folder.path().join("log"));
+    command.arg(name).arg(address).env("CORELOG_RESTART_BROKER", folder);
+    let mut process = Process::start(command, &folder.join("log"));
     let started = Instant::now();
     let status = loop {
         match process.ended() {
@@ -25,6 +46,7 @@ pub(crate) fn run(name: &str, address: &str) {
             None if started.elapsed() > PATIENCE => panic!("{name} is not done after {PATIENCE:?}"),
             None => std::thread::sleep(Duration::from_millis(20)),
         }
+        meanwhile();
     };
     match status.code() {
         Some(0) => eprintln!("{name}: {} checks", process.output().lines().filter(|line| line.starts_with("ok ")).count()),

@@ -4,9 +4,12 @@ pub(crate) mod broker;
 pub(crate) mod client_program;
 pub(crate) mod group;
 pub(crate) mod kafka;
+pub(crate) mod members;
 pub(crate) mod place;
 pub(crate) mod process;
+pub(crate) mod proxy;
 pub(crate) mod talk;
+pub(crate) mod tools;
 pub(crate) mod turn;
 pub(crate) mod wire;
 

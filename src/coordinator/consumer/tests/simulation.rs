@@ -74,6 +74,8 @@ struct Client {
     owned: BTreeSet<(Uuid, i32)>,
     /// It has to tell what it owns, or what it subscribes to.
     has_news: bool,
+    /// An answer was lost: it says everything again.
+    has_lost: bool,
     /// A classic one has joined and not yet synced.
     is_joined: bool,
 }
@@ -104,7 +106,7 @@ impl Life {
         // A classic member cannot be the first: that would be a classic group.
         let is_classic = is_classic && !self.world.group.is_empty();
         let id = format!("m{:04}", self.born);
-        self.clients.push(Client { id, instance, is_classic, epoch: 0, topics, owned: BTreeSet::new(), has_news: false, is_joined: false });
+        self.clients.push(Client { id, instance, is_classic, epoch: 0, topics, owned: BTreeSet::new(), has_news: false, has_lost: false, is_joined: false });
     }
 
     fn happen(&mut self, event: Event) {
@@ -177,7 +179,10 @@ impl Life {
         let client = self.clients[index].clone();
         let mut request = if client.epoch == 0 { join(&client.id, &subscribed(client.topics)) } else { beat(&client.id, client.epoch) };
         request.instance_id.clone_from(&client.instance);
-        if client.has_news && client.epoch != 0 {
+        if client.has_lost {
+            request.rebalance_timeout_ms = 300_000;
+        }
+        if (client.has_news || client.has_lost) && client.epoch != 0 {
             request.topic_partitions = Some(on_the_wire(&client.owned));
             request.subscribed_topic_names = Some(subscribed(client.topics).into_iter().map(Text::from).collect());
         }
@@ -188,6 +193,7 @@ impl Life {
                 let client = &mut self.clients[index];
                 client.owned.clear();
                 client.epoch = 0;
+                client.has_lost = false;
                 assert!(
                     matches!(
                         refusal.error,
@@ -203,8 +209,7 @@ impl Life {
                 let assignment = response.assignment.map(|assignment| off_the_wire(&assignment.topic_partitions));
                 self.take(index, response.member_epoch, assignment);
             }
-            // It does not know what it was told, and will say the same again.
-            Ok(_) => {}
+            Ok(_) => self.clients[index].has_lost = true,
         }
     }
 
@@ -214,9 +219,12 @@ impl Life {
         let is_new = client.epoch == 0;
         client.epoch = epoch;
         client.has_news = false;
+        let has_lost = std::mem::take(&mut client.has_lost);
         let Some(assignment) = assignment else { return };
         let target = self.world.group.targets.get(client.id.as_str());
-        for (topic, partition) in &client.owned {
+        // What it has not heard that it is to give back it gives back even if it is to have it again by now; and so does a
+        // classic one, which hears of it when it syncs.
+        for (topic, partition) in client.owned.iter().filter(|_| !has_lost && !client.is_classic) {
             let is_kept = target.and_then(|target| target.get(topic)).is_some_and(|kept| kept.contains(partition));
             let is_subscribed = subscribed(client.topics).into_iter().any(|name| topic_id(name) == *topic);
             assert!(!(is_kept && is_subscribed) || assignment.contains(&(*topic, *partition)), "it has to stop with what it is to keep");

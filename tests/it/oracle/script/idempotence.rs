@@ -1,5 +1,7 @@
 //! InitProducerId, sequence numbers and DescribeProducers.
 
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 use corelog::{
     protocol::messages::{
@@ -15,6 +17,7 @@ use corelog::{
 use super::{Side, fetch, filled, produce, text, versions};
 
 pub(super) fn ask(side: &mut Side) {
+    await_ids(side);
     let mut id = -1;
     for version in versions::<InitProducerIdRequest>() {
         let plain = InitProducerIdRequest { transaction_timeout_ms: 60_000, ..InitProducerIdRequest::default() };
@@ -35,6 +38,20 @@ pub(super) fn ask(side: &mut Side) {
     let empty = InitProducerIdRequest { transactional_id: Some(text("")), transaction_timeout_ms: 60_000, ..InitProducerIdRequest::default() };
     side.ask::<_, InitProducerIdResponse>("producer id for an empty transactional id", &empty, 4);
     sequences(side, id);
+}
+
+/// Kafka's broker asks its controller for ids when the first is wanted, and has none to give meanwhile.
+fn await_ids(side: &mut Side) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let request = InitProducerIdRequest { transaction_timeout_ms: 60_000, ..InitProducerIdRequest::default() };
+    while Instant::now() < deadline {
+        let answer: InitProducerIdResponse = side.quietly(&request, 4).expect("an answer to InitProducerId");
+        if answer.error_code == 0 {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("{}: no producer id to be had", side.name);
 }
 
 fn sequences(side: &mut Side, id: i64) {

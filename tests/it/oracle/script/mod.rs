@@ -2,8 +2,11 @@
 
 mod cluster;
 mod configs;
+mod consumer_groups;
 mod fetch;
 mod garbage;
+mod group_offsets;
+mod groups;
 mod handshake;
 mod idempotence;
 mod offsets;
@@ -41,6 +44,8 @@ pub(super) fn run(mut side: Side) -> Vec<Entry> {
         fetch::ask,
         offsets::ask,
         topics::ask_removal,
+        groups::ask,
+        consumer_groups::ask,
         garbage::ask,
     ] {
         part(&mut side);
@@ -99,6 +104,14 @@ impl Side {
             std::thread::sleep(Duration::from_millis(20));
         }
         panic!("{}: topic {name} does not get {partitions} partitions", self.name);
+    }
+
+    /// The id of a topic.
+    fn topic_id(&mut self, name: &str) -> Uuid {
+        let topic = MetadataRequestTopic { name: some(name), ..MetadataRequestTopic::default() };
+        let request = MetadataRequest { topics: Some(vec![topic]), allow_auto_topic_creation: false, ..MetadataRequest::default() };
+        let answer: MetadataResponse = self.quietly(&request, 12).expect("an answer to Metadata");
+        answer.topics[0].topic_id
     }
 
     /// Gives a change of metadata the time to arrive where it is asked for.
