@@ -20,7 +20,7 @@ use crate::{
 
 /// A change of one group.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Change {
+pub(crate) enum Change {
     /// The group's epoch and the hash of its topics; `None` removes the group.
     Epoch(Option<ConsumerGroupMetadataValue>),
     /// Sizes of topics of Kafka 4.0: whether there is such a record.

@@ -21,7 +21,7 @@ pub(super) const EPOCH_AWAY: i32 = -2;
 
 /// Where a member is on its way to its target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum MemberState {
+pub(crate) enum MemberState {
     /// It owns what it is to own at its epoch.
     #[default]
     Stable,
@@ -55,7 +55,7 @@ impl MemberState {
 
 /// A member.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Member {
+pub(crate) struct Member {
     pub(super) epoch: i32,
     pub(super) previous_epoch: i32,
     pub(super) state: MemberState,
@@ -97,7 +97,7 @@ impl Default for Member {
 
 impl Member {
     /// True if it speaks the classic protocol.
-    pub fn is_classic(&self) -> bool {
+    pub(crate) fn is_classic(&self) -> bool {
         self.classic.is_some()
     }
 

@@ -27,11 +27,10 @@ mod classic_members;
 mod migrate;
 mod describe;
 
-pub use assignor::Assignor;
+pub(crate) use assignor::Assignor;
 pub(crate) use changes::Change;
 pub(crate) use check::check_heartbeat;
 pub(crate) use heartbeat::is_joining;
-pub(crate) use embedded::{read_assignment, read_subscription, write_assignment};
 pub use group::ConsumerGroup;
 pub(crate) use migrate::{ClassicSeed, SeedMember};
 pub(crate) use settings::{ConsumerSettings, Refusal, Scene};

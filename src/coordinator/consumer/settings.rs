@@ -11,7 +11,7 @@ use crate::types::{ErrorCode, Text};
 
 /// The settings of one group: the broker's, and what is set on the group itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConsumerSettings {
+pub(crate) struct ConsumerSettings {
     /// Milliseconds of silence after which a member is gone.
     pub session_timeout_ms: i32,
     /// Milliseconds between heartbeats, which members are told.
@@ -51,7 +51,7 @@ pub(crate) struct Scene<'a> {
 
 /// A request that is refused, and nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     /// The error.
     pub error: ErrorCode,
     /// Why, in Kafka's words.

@@ -51,7 +51,7 @@ pub(crate) type Assigned = BTreeMap<Text, Partitions>;
 
 /// An assignor, by Kafka's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Assignor {
+pub(crate) enum Assignor {
     /// Balanced over all topics together, and sticky.
     Uniform,
     /// Consecutive partitions, topic by topic: members own the same numbers in topics with equally many partitions.
@@ -60,12 +60,12 @@ pub enum Assignor {
 
 impl Assignor {
     /// The assignor called `name`.
-    pub fn from_name(name: &str) -> Option<Self> {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         [Assignor::Uniform, Assignor::Range].into_iter().find(|assignor| assignor.name() == name)
     }
 
     /// Kafka's name.
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Assignor::Uniform => "uniform",
             Assignor::Range => "range",
