@@ -78,12 +78,14 @@ func (m *member) commit(admin sarama.ClusterAdmin, metadata string) {
 	// A commit may fail, as after a restart of the broker, and says so only by what is there.
 	for range 50 {
 		m.session.Commit()
+		// Nor may it be possible to look, while the coordinator loads.
 		offsets, err := admin.ListConsumerGroupOffsets(m.group, map[string][]int32{m.topic: m.owned})
-		die(err)
-		done := true
+		done := err == nil
 		for partition, at := range m.positions {
-			block := offsets.GetBlock(m.topic, partition)
-			done = done && block != nil && block.Offset == at
+			if done {
+				block := offsets.GetBlock(m.topic, partition)
+				done = block != nil && block.Offset == at
+			}
 		}
 		if done {
 			return
