@@ -2,7 +2,8 @@
 //! planning a fetch, a hop between shards.
 //!
 //! `cargo bench --bench hot` prints nanoseconds, the best of several rounds. `hot NAME COUNT` does one operation COUNT times
-//! and prints nothing: `benches/instructions.sh` runs that under callgrind, where a busy machine makes no difference.
+//! and prints nothing: `benches/instructions.sh` runs that under callgrind, where a busy machine makes no difference (but not
+//! what needs a shard: valgrind does not run its executor to the end).
 #![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark prints, and measures by the real clock")]
 #![expect(clippy::unwrap_used, reason = "a benchmark stops at the first surprise")]
 
