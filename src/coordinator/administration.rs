@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{
     call::Answer,
     classic::ClassicGroup,
-    coordinator::Coordinator,
+    machine::Coordinator,
     effects::Effects,
     group::{Group, Membership, RetentionStart},
     offsets::Committed,

@@ -2,7 +2,7 @@
 
 use super::{
     call::{Answer, Caller},
-    coordinator::Coordinator,
+    machine::Coordinator,
     effects::Effects,
     group::Membership,
     offsets::Committed,

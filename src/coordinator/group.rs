@@ -16,6 +16,7 @@ pub struct Group {
 
 /// By which protocol the members of a group agree.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "most groups are classic: a box would only add to what they take")]
 pub enum Membership {
     /// JoinGroup and SyncGroup; the leader assigns. Also groups without members.
     Classic(ClassicGroup),

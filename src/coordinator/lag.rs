@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::coordinator::Coordinator;
+use super::machine::Coordinator;
 use crate::types::{PartitionId, Text, TopicPartition};
 
 /// A position that a group committed.

@@ -4,7 +4,7 @@ use super::{
     call::{Answer, Caller},
     classic::{ClassicGroup, Joining},
     consumer::{self, ConsumerGroup, Refusal, Scene, check_heartbeat},
-    coordinator::Coordinator,
+    machine::Coordinator,
     effects::{Effects, Ticket},
     group::Membership,
     settings::World,

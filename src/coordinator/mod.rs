@@ -23,13 +23,13 @@ mod timers;
 mod administration;
 mod commit;
 mod membership;
-mod coordinator;
+mod machine;
 mod lag;
 
 pub use call::{Answer, Call, Caller, ListedGroups, Question};
 pub use classic::{ClassicGroup, State as ClassicState};
 pub use consumer::ConsumerGroup;
-pub use coordinator::Coordinator;
+pub use machine::Coordinator;
 pub use effects::{Effects, LogRecord, Ticket};
 pub use group::{Group, Membership, partition_of};
 pub use lag::{GroupLag, GroupPosition, PartitionEnd, PartitionLag, lag_of};

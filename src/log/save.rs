@@ -115,12 +115,14 @@ impl Log {
     }
 }
 
-/// Cuts a file to its size; leaves one alone that has it.
+/// Cuts a file to its size; leaves one alone that has it. A segment that nothing was written to since the log rolled has no
+/// file yet and gets one.
 fn trim(path: &std::path::Path, length: u64) -> io::Result<()> {
-    if std::fs::metadata(path)?.len() == length {
+    let is_exact = std::fs::metadata(path).is_ok_and(|file| file.len() == length);
+    if is_exact {
         return Ok(());
     }
-    std::fs::OpenOptions::new().write(true).open(path)?.set_len(length)
+    std::fs::OpenOptions::new().write(true).create(length == 0).truncate(false).open(path)?.set_len(length)
 }
 
 impl Save {

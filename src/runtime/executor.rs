@@ -18,7 +18,7 @@ use crate::types::{ShardId, limits::IO_ALIGNMENT};
 /// An executor that misses a wake-up (glommio parks with work to do) sleeps no longer than this.
 const KEEP_ALIVE: Duration = Duration::from_millis(5);
 /// How long a task may run before others get their turn.
-const PREEMPT: Duration = Duration::from_micros(500);
+const PREEMPT: Duration = Duration::from_millis(10);
 /// Registered memory of an executor in bytes; our buffers come from the heap, so glommio's own use is all.
 const IO_MEMORY: usize = 1 << 20;
 /// Entries of each of an executor's three rings: operations that one turn may submit.

@@ -179,7 +179,7 @@ impl ConsumerGroup {
             return Ok((response, None));
         }
         tracing::info!(group = %scene.id, member = %id, "a member leaves");
-        let seed = self.fence(&[id.clone()], scene);
+        let seed = self.fence(std::slice::from_ref(id), scene);
         Ok((response, seed))
     }
 }

@@ -40,7 +40,7 @@ impl Pattern {
 
 fn compile(text: &str) -> Result<Regex, String> {
     let mut builder = RegexBuilder::new(text);
-    builder.size_limit(COMPILED_BYTES_MAX).dfa_size_limit(COMPILED_BYTES_MAX).nest_limit(DEPTH_MAX).octal(true);
+    builder.size_limit(COMPILED_BYTES_MAX).dfa_size_limit(COMPILED_BYTES_MAX).nest_limit(DEPTH_MAX);
     builder.build().map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => "expression too large".to_owned(),
         // The last line says what is wrong, those before show where.

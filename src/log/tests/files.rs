@@ -62,6 +62,23 @@ fn segments_roll_by_time() {
 }
 
 #[test]
+fn a_log_that_rolled_and_got_no_more_stops_cleanly() {
+    on_shard(async |mut fixture| {
+        fixture.options.settings.segment_ms = 5;
+        let mut log = fixture.open().await;
+        fill(&mut log, 0..2, 10).await;
+        log.roll_if_old(NOW_MS + 20);
+        log.close().await.unwrap();
+        fixture.options.clean = true;
+        let mut log = fixture.open().await;
+        assert_eq!((log.view().segment_count(), log.end()), (2, Offset::saturating(4)));
+        fill(&mut log, 2..3, 10).await;
+        assert_eq!(values(&read_from(log.view(), Offset::ZERO, 1000).await).len(), 6);
+        fixture.assert_sound();
+    });
+}
+
+#[test]
 fn a_batch_larger_than_a_segment_is_refused() {
     on_shard(async |mut fixture| {
         fixture.options.settings.segment_bytes = 5000;

@@ -211,7 +211,7 @@ impl World {
         let mut replayed = ConsumerGroup::default();
         for LogRecord { key, value } in &self.log {
             let (record_type, mut key) = decode_key(key.clone()).unwrap();
-            let (group, change) = Change::read(record_type, &mut key, value.as_ref().map(Bytes::clone)).unwrap().unwrap();
+            let (group, change) = Change::read(record_type, &mut key, value.clone()).unwrap().unwrap();
             assert_eq!(group, GROUP);
             replayed.apply(change);
         }

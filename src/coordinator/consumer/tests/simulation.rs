@@ -308,6 +308,10 @@ impl Life {
 
     /// Nothing happens any more but heartbeats.
     fn settle(&mut self) {
+        // Members of the classic protocol alone would have become a classic group, if this group might.
+        if self.clients.iter().all(|client| client.is_classic) {
+            self.appear(None, false, 7);
+        }
         for _ in 0..30 {
             self.world.pass(5_000);
             self.world.tick();
