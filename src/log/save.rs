@@ -115,10 +115,14 @@ impl Log {
     }
 }
 
-/// Cuts a file to its size; leaves one alone that has it.
+/// Cuts a file to its size; leaves one alone that has it. The first write makes the file: a segment that began for its age and
+/// got none has no file yet, and is given an empty one.
 fn trim(path: &std::path::Path, length: u64) -> io::Result<()> {
-    if std::fs::metadata(path)?.len() == length {
-        return Ok(());
+    match std::fs::metadata(path) {
+        Ok(found) if found.len() == length => return Ok(()),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound && length == 0 => return std::fs::File::create(path).map(drop),
+        Err(error) => return Err(error),
     }
     std::fs::OpenOptions::new().write(true).open(path)?.set_len(length)
 }
