@@ -202,7 +202,9 @@ impl Coordinator {
         }
         let seed = classic.seed().ok_or_else(|| Refusal {
             error: ErrorCode::GroupIdNotFound,
-            message: Some(Text::from(format!("Group {id} is not a consumer group."))),
+            message: Some(Text::from(format!(
+                "Cannot upgrade classic group {id} to consumer group because the group does not use the consumer embedded protocol."
+            ))),
         })?;
         Ok((ConsumerGroup::from_classic(&seed, scene)?, tombstone))
     }

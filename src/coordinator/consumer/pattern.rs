@@ -27,6 +27,9 @@ impl Pattern {
             return Err(format!("expression too large ({} bytes, at most {PATTERN_BYTES_MAX})", text.len()));
         }
         let rewritten = rewrite(text);
+        if repeats_a_repetition(&rewritten) {
+            return Err("invalid nested repetition operator".to_owned());
+        }
         // By itself first: what only makes sense between the brackets below is none.
         compile(&rewritten)?;
         compile(&format!(r"\A(?:{rewritten})\z")).map(Self)
@@ -46,6 +49,52 @@ fn compile(text: &str) -> Result<Regex, String> {
         // The last line says what is wrong, those before show where.
         error => error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
     })
+}
+
+/// True if a repetition is itself repeated, as in `a**` or `a+{2}`: RE2 refuses that, the engine here does not.
+fn repeats_a_repetition(text: &str) -> bool {
+    let mut rest = text;
+    let (mut in_class, mut repeated) = (false, false);
+    while let Some(character) = rest.chars().next() {
+        let length = if in_class { 0 } else { repetition(rest) };
+        if length > 0 {
+            if repeated {
+                return true;
+            }
+            repeated = true;
+            rest = &rest[length..];
+            // Not a repetition of its own: it makes the one before it lazy.
+            rest = rest.strip_prefix('?').unwrap_or(rest);
+            continue;
+        }
+        repeated = false;
+        // Two characters that belong together: an escape, or the beginning of a group with flags or a name.
+        let pair = character == '\\' || (!in_class && rest.starts_with("(?"));
+        match character {
+            '[' if in_class && rest.starts_with("[:") => {
+                let end = rest.find(":]").map_or(rest.len(), |end| end + 2);
+                rest = &rest[end..];
+                continue;
+            }
+            '[' => in_class = true,
+            ']' => in_class = false,
+            _ => {}
+        }
+        let taken = rest.char_indices().nth(if pair { 2 } else { 1 }).map_or(rest.len(), |(at, _)| at);
+        rest = &rest[taken..];
+    }
+    false
+}
+
+/// How many bytes the repetition takes that `text` begins with; 0 if it begins with none.
+fn repetition(text: &str) -> usize {
+    if text.starts_with(['*', '+', '?']) {
+        return 1;
+    }
+    let Some((counts, _)) = text.strip_prefix('{').and_then(|text| text.split_once('}')) else { return 0 };
+    let (least, most) = counts.split_once(',').unwrap_or((counts, ""));
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if !least.is_empty() && is_number(least) && is_number(most) { counts.len() + 2 } else { 0 }
 }
 
 fn rewrite(text: &str) -> String {
@@ -121,7 +170,7 @@ fn quote(rest: &mut std::iter::Peekable<std::str::Chars<'_>>, out: &mut String) 
 
 #[cfg(test)]
 mod tests {
-    use super::Pattern;
+    use super::{Pattern, repeats_a_repetition, rewrite};
 
     fn matches(pattern: &str, name: &str) -> bool {
         Pattern::new(pattern).unwrap().matches(name)
@@ -167,5 +216,15 @@ mod tests {
         proptest::proptest!(|(text in r"[\\\[\]QE&~:^a(){}-]{0,24}")| {
             let _compiled = Pattern::new(&text);
         });
+    }
+
+    #[test]
+    fn a_repetition_is_not_repeated() {
+        for refused in ["a**", "a*+", "a+*", "a??*", "a{2}{3}", "a{2,}*", "(ab)**", "[x]?+", "\\w*?*"] {
+            assert!(Pattern::new(refused).is_err(), "{refused}");
+        }
+        for taken in ["a*?", "a??", "a+?", "a{2,3}?", "(?i)a*", "(?:a*)*", "[*+]*", "[[:alpha:]*+]+", "\\**", "a*b*", "a{x}*", r"\Qa**\E"] {
+            assert!(!repeats_a_repetition(&rewrite(taken)), "{taken}");
+        }
     }
 }

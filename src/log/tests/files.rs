@@ -43,6 +43,22 @@ fn segments_roll_by_size_and_are_sealed_in_their_final_form() {
 }
 
 #[test]
+fn a_log_closes_whose_last_segment_got_no_record() {
+    on_shard(async |mut fixture| {
+        fixture.options.settings.segment_ms = 5;
+        let mut log = fixture.open().await;
+        fill(&mut log, 0..3, 10).await;
+        let end = log.end();
+        log.roll_if_old(NOW_MS + 20);
+        log.close().await.unwrap();
+        let log = fixture.open().await;
+        assert_eq!(log.end(), end);
+        assert_eq!(values(&read_from(log.view(), Offset::ZERO, 1000).await).len(), 6);
+        fixture.assert_sound();
+    });
+}
+
+#[test]
 fn segments_roll_by_time() {
     on_shard(async |mut fixture| {
         fixture.options.settings.segment_ms = 5;
