@@ -78,6 +78,8 @@ struct Client {
     has_lost: bool,
     /// A classic one has joined and not yet synced.
     is_joined: bool,
+    /// A classic one was fenced, does not know, and has joined again: what it has it has lost, which it hears when it syncs.
+    is_stale: bool,
 }
 
 struct Life {
@@ -106,7 +108,7 @@ impl Life {
         // A classic member cannot be the first: that would be a classic group.
         let is_classic = is_classic && !self.world.group.is_empty();
         let id = format!("m{:04}", self.born);
-        self.clients.push(Client { id, instance, is_classic, epoch: 0, topics, owned: BTreeSet::new(), has_news: false, has_lost: false, is_joined: false });
+        self.clients.push(Client { id, instance, is_classic, epoch: 0, topics, owned: BTreeSet::new(), has_news: false, has_lost: false, is_joined: false, is_stale: false });
     }
 
     fn happen(&mut self, event: Event) {
@@ -247,6 +249,7 @@ impl Life {
                     let assigned = assigned.iter().flat_map(|topic| topic.partitions.iter().map(|partition| (topic_id(&topic.topic), *partition)));
                     let assigned: BTreeSet<(Uuid, i32)> = assigned.collect();
                     self.take(index, client.epoch, Some(assigned));
+                    self.clients[index].is_stale = false;
                 }
                 Err(error) => self.refuse_classic(index, error),
             }
@@ -267,6 +270,9 @@ impl Life {
             return;
         }
         let request = joining(&client);
+        if client.epoch != 0 && !self.world.group.members.contains_key(&id) {
+            self.clients[index].is_stale = true;
+        }
         match self.world.step(|group, caller, scene| group.classic_join(caller, &request, scene)) {
             Ok((response, seed)) => {
                 assert_eq!(seed, None);
@@ -284,6 +290,7 @@ impl Life {
             ErrorCode::UnknownMemberId | ErrorCode::IllegalGeneration => {
                 client.owned.clear();
                 client.epoch = 0;
+                client.is_stale = false;
             }
             error => panic!("{error}"),
         }
@@ -294,7 +301,7 @@ impl Life {
     fn check(&self) {
         let mut owners: BTreeMap<(Uuid, i32), &str> = BTreeMap::new();
         let members = &self.world.group.members;
-        for client in self.clients.iter().filter(|client| members.contains_key(client.id.as_str())) {
+        for client in self.clients.iter().filter(|client| !client.is_stale && members.contains_key(client.id.as_str())) {
             for partition in &client.owned {
                 let before = owners.insert(*partition, &client.id);
                 assert_eq!(before, None, "{partition:?} is owned by {} too", client.id);
