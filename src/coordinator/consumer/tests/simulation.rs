@@ -315,8 +315,9 @@ impl Life {
 
     /// Nothing happens any more but heartbeats.
     fn settle(&mut self) {
-        // Members of the classic protocol alone would have become a classic group, if this group might.
-        if self.clients.iter().all(|client| client.is_classic) {
+        // Members of the classic protocol alone would have become a classic group, if this group might. Static members may give
+        // up yet, because their instance id is taken by themselves: they did not hear that they had joined.
+        if self.clients.iter().all(|client| client.is_classic || client.instance.is_some()) {
             self.appear(None, false, 7);
         }
         for _ in 0..30 {
