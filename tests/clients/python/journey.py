@@ -159,8 +159,15 @@ def go(driver):
         check("beginning after deleting records", driver.beginning(topic, 0), 10)
         same("read what is left", driver.fetch(topic, 0, 10, len(written[0]) - 10), written[0][10:])
 
+    def is_left():
+        # A client that asks for the metadata of a topic it still knows makes that topic anew, at Kafka too.
+        if topic not in driver.list_topics():
+            return False
+        driver.delete_topic(topic)
+        return True
+
     driver.delete_topic(topic)
-    eventually("topic is gone", lambda: topic in driver.list_topics(), False)
+    eventually("topic is gone", is_left, False)
 
 
 def run(make_driver):
