@@ -235,13 +235,6 @@ const OTHERS: &[Difference] = &[
     },
     Difference {
         question: "api versions*",
-        path: "api_keys[42].max_version",
-        kafka: "2",
-        corelog: "3",
-        reason: "DeleteGroups 3 came with Kafka 4.4",
-    },
-    Difference {
-        question: "api versions*",
         path: "supported_features[metadata.version].min_version",
         kafka: "7",
         corelog: "30",

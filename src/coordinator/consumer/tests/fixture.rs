@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-
 use super::super::{
     ConsumerGroup, ConsumerSettings, Refusal, Scene, Topics,
     assignor::Assignor,
