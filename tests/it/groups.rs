@@ -144,8 +144,8 @@ fn positions_end_with_their_topic() {
     let mut wire = broker.connect();
     talk::create_topic(&mut wire, TOPIC, 1, &[]);
     group::find_coordinator(&mut wire, "simple");
-    let done = group::insist(|| (group::commit(&mut wire, "simple", ("", -1), TOPIC, &[(0, 7)]).unwrap(), ()));
-    assert_eq!((done, group::position(&mut wire, "simple", TOPIC, 0).0), ((), 7));
+    group::insist(|| (group::commit(&mut wire, "simple", ("", -1), TOPIC, &[(0, 7)]).unwrap(), ()));
+    assert_eq!(group::position(&mut wire, "simple", TOPIC, 0).0, 7);
     let topics = vec![DeleteTopicState { name: Some(Text::from(TOPIC)), ..DeleteTopicState::default() }];
     let request = DeleteTopicsRequest { topics, timeout_ms: 10_000, ..DeleteTopicsRequest::default() };
     let answer: DeleteTopicsResponse = wire.call(&request, 6);

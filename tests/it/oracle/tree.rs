@@ -149,7 +149,7 @@ impl Tree {
     fn name(&self) -> Option<String> {
         // A group may have the empty name; for all else that means that there is none.
         let known = |name: &&str| self.field(name)?.leaf().filter(|leaf| *name == "group_id" || !matches!(*leaf, "None" | "\"\""));
-        let name = NAMES.iter().find_map(|name| known(name))?.trim_matches('"');
+        let name = NAMES.iter().find_map(known)?.trim_matches('"');
         // Resources of several types may have one name.
         Some(self.field("resource_type").and_then(Tree::leaf).map_or_else(|| name.to_owned(), |kind| format!("{name}, {kind}")))
     }
