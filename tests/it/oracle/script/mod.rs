@@ -44,14 +44,11 @@ pub(super) fn run(mut side: Side) -> Vec<Entry> {
         fetch::ask,
         offsets::ask,
         topics::ask_removal,
+        groups::ask,
+        consumer_groups::ask,
         garbage::ask,
     ] {
         part(&mut side);
-    }
-    // Their intended differences are not all listed yet (docs/progress.md), so they are no gate.
-    if std::env::var_os("CORELOG_ORACLE_GROUPS").is_some() {
-        groups::ask(&mut side);
-        consumer_groups::ask(&mut side);
     }
     eprintln!("{} was asked for {:?}", side.name, started.elapsed());
     side.finish()
