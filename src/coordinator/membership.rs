@@ -77,7 +77,7 @@ impl Coordinator {
         self.on_classic(id, world, effects, |group, step| group.join(joining, step));
         if is_new && effects.records.len() == written {
             // The group is to be known after a restart too.
-            let record = self.on_classic(id, world, effects, |group, step| group.empty_record(step.id));
+            let record = self.on_classic(id, world, effects, |group, step| group.empty_record(step.id, step.now));
             effects.records.extend(record.and_then(Result::ok));
         }
         None

@@ -247,10 +247,21 @@ fn decoded(tools: &mut Tools, data: &Path) -> Vec<String> {
     records
 }
 
+/// The members of a classic group in the order of what is said of them: by their ids, which a broker draws, it would be another each
+/// time.
+fn with_members_sorted(record: String) -> String {
+    const FIRST: &str = "\"members\":[{\"memberId\"";
+    let Some(start) = record.find(FIRST).map(|at| at + FIRST.len()) else { return record };
+    let Some(end) = record.rfind("}]}}") else { return record };
+    let mut members: Vec<&str> = record[start..end].split("},{\"memberId\"").collect();
+    members.sort_unstable();
+    format!("{}{}{}", &record[..start], members.join("},{\"memberId\""), &record[end..])
+}
+
 /// A decoded record without what a broker chooses: times, ids of topics and classic members, hashes.
 fn shape(record: &str) -> String {
-    let mut out = without_uuids(record);
-    for field in ["commitTimestamp", "expireTimestamp", "currentStateTimestamp", "metadataHash", "topicId"] {
+    let mut out = with_members_sorted(without_uuids(record));
+    for field in ["commitTimestamp", "expireTimestamp", "currentStateTimestamp", "assignmentTimestamp", "metadataHash", "topicId"] {
         let name = format!("\"{field}\":");
         let mut from = 0;
         while let Some(at) = out[from..].find(&name) {

@@ -94,8 +94,9 @@ impl ClassicGroup {
     }
 
     /// The record of a group that has just come to be: nobody is in it as far as the log is concerned.
-    pub(in crate::coordinator) fn empty_record(&self, id: &Text) -> Result<LogRecord, WireError> {
-        let value = GroupMetadataValue { current_state_timestamp: self.state_since_ms.unwrap_or(-1), ..GroupMetadataValue::default() };
+    pub(in crate::coordinator) fn empty_record(&self, id: &Text, now: Now) -> Result<LogRecord, WireError> {
+        let since_ms = self.state_since_ms.unwrap_or(now.wall_ms);
+        let value = GroupMetadataValue { current_state_timestamp: since_ms, ..GroupMetadataValue::default() };
         encode(&GroupMetadataKey { group: id.clone() }, Some((&value, VALUE_VERSION)))
     }
 

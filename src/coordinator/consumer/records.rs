@@ -59,8 +59,9 @@ message! {
         rebalance_timeout_ms: i32 { default -1 },
         /// The assignor that it prefers.
         server_assignor: Option<Text>,
-        /// What else is known of a member that speaks the classic protocol.
-        classic_member_metadata: Option<ClassicMemberMetadata> { tag 0 },
+        /// What else is known of a member that speaks the classic protocol. Kafka's default is an empty structure, so that
+        /// null has to be written, and what is absent means a classic member.
+        classic_member_metadata: Option<ClassicMemberMetadata> { tag 0, default Some(ClassicMemberMetadata::default()) },
     }
 
     /// What is known of a member that speaks the classic protocol.
