@@ -1,7 +1,7 @@
 //! The shard threads: one glommio executor each, pinned to its core.
 //!
 //! Called on the main thread before anything else runs. Works round the faults of glommio 0.9 that concern an executor as
-//! a whole: the first sleep (membarrier), the park bug (a keep-alive timer), the IOPOLL probe (a sentinel file).
+//! a whole: the first sleep (membarrier), the IOPOLL probe (a sentinel file), and with `launch` the park bug.
 
 use std::{
     future::Future,
@@ -10,13 +10,16 @@ use std::{
     time::Duration,
 };
 
-use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement, PoolPlacement};
+use glommio::{LocalExecutorBuilder, Placement, PoolPlacement};
 
-use super::{file::DirectFile, file::OpenMode, file::io_error, fs, task, timer};
+use super::{
+    file::{DirectFile, OpenMode},
+    fs,
+    launch::{Launch, Launched},
+    timer,
+};
 use crate::types::{ShardId, limits::IO_ALIGNMENT};
 
-/// An executor that misses a wake-up (glommio parks with work to do) sleeps no longer than this.
-const KEEP_ALIVE: Duration = Duration::from_millis(5);
 /// How long a task may run before others get their turn.
 const PREEMPT: Duration = Duration::from_millis(10);
 /// Registered memory of an executor in bytes; our buffers come from the heap, so glommio's own use is all.
@@ -25,8 +28,9 @@ const IO_MEMORY: usize = 1 << 20;
 const RING_DEPTH: usize = 512;
 /// Threads for each shard that do what blocks. Not pinned: they are made before the shard's own thread is.
 const BLOCKING_THREADS: usize = 2;
-/// How long an executor that ends waits for its blocking work.
+/// How long an executor that ends waits for its blocking work, and how often it looks.
 const BLOCKING_PATIENCE: Duration = Duration::from_secs(5);
+const BLOCKING_CHECK: Duration = Duration::from_millis(5);
 /// Name of the sentinel in each log directory; Kafka ignores files it does not know.
 pub const SENTINEL: &str = "corelog.probe";
 
@@ -45,7 +49,7 @@ pub struct ShardThreads {
 /// The running shard threads.
 #[derive(Debug)]
 pub struct Running<T: Send + 'static> {
-    threads: Vec<ExecutorJoinHandle<T>>,
+    threads: Vec<Launched<T>>,
 }
 
 impl ShardThreads {
@@ -64,16 +68,13 @@ impl ShardThreads {
         for directory in &self.directories {
             write_sentinel(directory)?;
         }
-            let mut threads = Vec::new();
+        let mut launches = Vec::new();
         for (index, cpu) in (0u16..).zip(self.cpus) {
-            let (shard, directories) = (shard.clone(), self.directories.clone());
-            let thread = builder(Placement::Fixed(cpu))
-                .name(&format!("shard-{index}"))
-                .spin_before_park(self.spin)
-                .spawn(move || live(directories, move || shard(ShardId(index))))
-                .map_err(io_error)?;
-            threads.push(thread);
+            let (shard, directories, spin) = (shard.clone(), self.directories.clone(), self.spin);
+            let builder = move || builder(Placement::Fixed(cpu)).spin_before_park(spin);
+            launches.push(Launch::begin(format!("shard-{index}"), builder, move || live(directories, move || shard(ShardId(index))))?);
         }
+        let threads = launches.into_iter().map(Launch::finish).collect::<io::Result<_>>()?;
         Ok(Running { threads })
     }
 }
@@ -84,7 +85,7 @@ impl<T: Send + 'static> Running<T> {
     /// # Errors
     /// A shard's thread died.
     pub fn join(self) -> io::Result<Vec<T>> {
-        self.threads.into_iter().map(|thread| thread.join().map_err(io_error)).collect()
+        self.threads.into_iter().map(Launched::join).collect()
     }
 }
 
@@ -99,16 +100,14 @@ pub fn run_alone<T: Send + 'static, F: Future<Output = T> + 'static>(future: imp
     for directory in &directories {
         write_sentinel(directory)?;
     }
-    let thread = builder(Placement::Unbound)
-        .spawn(move || async move {
-            // Any file that is not empty serves as a sentinel.
-            if let Ok(program) = std::env::current_exe() {
-                open_first(&program).await;
-            }
-            live(directories, future).await
-        })
-        .map_err(io_error)?;
-    thread.join().map_err(io_error)
+    let work = move || async move {
+        // Any file that is not empty serves as a sentinel.
+        if let Ok(program) = std::env::current_exe() {
+            open_first(&program).await;
+        }
+        live(directories, future).await
+    };
+    Launch::begin("executor".to_owned(), || builder(Placement::Unbound), work)?.finish()?.join()
 }
 
 fn builder(placement: Placement) -> LocalExecutorBuilder {
@@ -121,23 +120,16 @@ fn builder(placement: Placement) -> LocalExecutorBuilder {
 
 /// The life of an executor: what must come before everything else, the work, and what must be waited for.
 async fn live<T, F: Future<Output = T>>(directories: Vec<PathBuf>, work: impl FnOnce() -> F) -> T {
-    task::spawn("keep-alive", keep_alive());
     for directory in &directories {
         open_first(&directory.join(SENTINEL)).await;
     }
     let result = work().await;
     let mut patience = BLOCKING_PATIENCE;
     while fs::under_way() > 0 && !patience.is_zero() {
-        timer::sleep(KEEP_ALIVE).await;
-        patience = patience.saturating_sub(KEEP_ALIVE);
+        timer::sleep(BLOCKING_CHECK).await;
+        patience = patience.saturating_sub(BLOCKING_CHECK);
     }
     result
-}
-
-async fn keep_alive() {
-    loop {
-        timer::sleep(KEEP_ALIVE).await;
-    }
 }
 
 /// The first file that an executor opens on a device decides whether glommio polls it for completions. A read of a file
@@ -187,6 +179,7 @@ mod tests {
         buffer::{AlignedBuf, Slice},
         link,
         net::{ListenOptions, Listener, Stream},
+        task,
     };
 
     #[test]

@@ -6,7 +6,7 @@
 
 pub mod preflight;
 pub mod executor;
-
+mod launch;
 
 pub mod task;
 pub mod timer;
