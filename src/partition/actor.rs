@@ -380,6 +380,9 @@ impl Partition {
         }
         let Some(request) = self.log_mut().flush_request() else { return };
         self.flushing = self.env.flusher.try_send(Flush { request, reply: self.sender.clone() }).is_ok();
+        if self.flushing {
+            self.env.pace.flush_due();
+        }
     }
 
     /// Where acks=all does not wait for flushes, old writes are still flushed after `flush.ms`.

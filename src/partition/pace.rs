@@ -81,7 +81,12 @@ impl Pace {
         }
     }
 
-    /// A flush is due. Returns when the writes that are in flight now have ended.
+    /// A flush is asked for. From now on little waits: it would go out alone, and the flush would wait for it.
+    pub(super) fn flush_due(&self) {
+        self.holding.set(true);
+    }
+
+    /// The flush begins. Returns when the writes that are in flight now have ended.
     pub async fn begin_flush(&self) {
         self.holding.set(true);
         self.linger_until.set(None);
@@ -93,8 +98,8 @@ impl Pace {
         }
     }
 
-    /// The flush is over: those who waited for it write, now or after a moment.
-    pub fn end_flush(self: &Rc<Self>) {
+    /// The flush is over: those who waited for it write, now (true) or after a moment.
+    pub fn end_flush(self: &Rc<Self>) -> bool {
         let answered = self.answered.get();
         if answered < MANY_BATCHES || self.staged.get() - self.staged_before.get() >= answered {
             return self.release();
@@ -109,15 +114,18 @@ impl Pace {
                 pace.release();
             }
         });
+        false
     }
 
-    fn release(&self) {
+    fn release(&self) -> bool {
         self.holding.set(false);
         self.linger_until.set(None);
-        for partition in self.held.take() {
+        let held = self.held.take();
+        for partition in &held {
             // The actor may have ended meanwhile; then nothing is left to write.
             drop(partition.try_send(Message::Resume));
         }
+        !held.is_empty()
     }
 }
 
@@ -164,12 +172,16 @@ mod tests {
         let pace = Rc::new(Pace::default());
         let (sender, inbox) = channel::unbounded();
         assert!(!pace.holds(1));
+        pace.flush_due();
+        assert!(pace.holds(1) && !pace.holds(HELD_BYTES_MAX));
         block_on(pace.begin_flush());
         assert!(pace.holds(1) && !pace.holds(HELD_BYTES_MAX));
         pace.hold(sender);
         assert!(inbox.try_recv().is_none());
-        pace.end_flush();
+        assert!(pace.end_flush(), "somebody writes now");
         assert!(matches!(inbox.try_recv(), Some(Message::Resume)));
         assert!(!pace.holds(1));
+        block_on(pace.begin_flush());
+        assert!(!pace.end_flush(), "nobody waited");
     }
 }

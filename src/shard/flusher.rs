@@ -8,7 +8,7 @@
 //! One flush is in flight at a time; whatever asks meanwhile waits for the next, which is what groups commits. A failed
 //! flush is never retried: the log directory is retired (`docs/decisions/durability.md`).
 
-use std::{cell::Cell, path::Path, rc::Rc};
+use std::{cell::Cell, path::Path, rc::Rc, time::Duration};
 
 use crate::{
     partition::{Flush, FlushFailed, Message, Pace},
@@ -16,9 +16,13 @@ use crate::{
         channel::Receiver,
         executor::SENTINEL,
         file::{DirectFile, OpenMode},
-        fs,
+        fs, timer,
     },
 };
+
+/// Long enough for one turn of the loop: the writes that waited for a flush go to the device, and it works on them while
+/// those who the flush was for are answered.
+const NEXT_TURN: Duration = Duration::from_micros(1);
 
 /// Tells the broker that a log directory must not be used any more.
 pub type DirectoryFailed = Rc<dyn Fn(&std::io::Error)>;
@@ -55,12 +59,14 @@ pub async fn run(path: std::path::PathBuf, requests: Receiver<Flush>, directory:
             failed(&error);
             retired.set(true);
         }
+        if pace.end_flush() {
+            timer::sleep(NEXT_TURN).await;
+        }
         for Flush { request, reply } in group.drain(..) {
             let result = if retired.get() { Err(FlushFailed) } else { Ok(request) };
             // The actor may have ended meanwhile; then nobody waits.
             drop(reply.try_send(Message::Flushed(result)));
         }
-        pace.end_flush();
     }
 }
 
