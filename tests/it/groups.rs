@@ -45,7 +45,7 @@ fn listed(wire: &mut Wire) -> Vec<(String, String)> {
 
 /// A broker with the topic, where group `g` has a coordinator; and a connection to it.
 fn broker_of_groups(partitions: i32) -> (Broker, Wire) {
-    let mut broker = Broker::start(&[QUICK]);
+    let broker = Broker::start(&[QUICK]);
     let mut wire = broker.connect();
     talk::create_topic(&mut wire, TOPIC, partitions, &[]);
     group::find_coordinator(&mut wire, "g");
@@ -237,7 +237,7 @@ fn no_acknowledged_position_is_lost_when_the_broker_is_killed() {
     }
     let _machine = turn::shared();
     let rounds = std::env::var("CORELOG_KILL_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(4);
-    let (mut broker, mut wire) = broker_of_groups(2);
+    let (mut broker, _) = broker_of_groups(2);
     let stop = Arc::new(AtomicBool::new(false));
     let groups: Vec<(String, Arc<AtomicI64>)> = (0..8).map(|index| (format!("group-{index}"), Arc::default())).collect();
     let committers: Vec<_> =
