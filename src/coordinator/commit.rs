@@ -72,7 +72,7 @@ impl Coordinator {
         let id = &request.group_id;
         match self.groups.get(id).map(|group| &group.membership) {
             Some(Membership::Classic(_)) => {
-                let checked = self.on_classic_quietly(id, world, effects, |group, step| group.check_commit(request, step.now));
+                let checked = self.on_classic(id, world, effects, |group, step| group.check_commit(request, step.now));
                 checked.unwrap_or(Ok(())).map(|()| Vec::new())
             }
             Some(Membership::Consumer(group)) => {

@@ -7,10 +7,11 @@ use bytes::Bytes;
 use super::{
     call::{Answer, Call, Question},
     classic::{ClassicGroup, Step},
-    consumer::{Change, ClassicSeed, ConsumerGroup, Scene},
+    consumer::{Change, ConsumerGroup, Scene},
     effects::{Effects, Ticket},
     group::{Group, Membership},
     records::{self, GroupMetadataKey, GroupMetadataValue, OffsetCommitKey, OffsetCommitValue, RecordError, decode_value},
+    seed::ClassicSeed,
     settings::World,
     timers::Timers,
 };
@@ -196,23 +197,6 @@ impl Coordinator {
         let Membership::Classic(classic) = &mut group.membership else { return None };
         let outcome = happen(classic, &mut Step { id, now: world.now, settings: world.settings, effects });
         self.note(id);
-        Some(outcome)
-    }
-
-    /// As [`Coordinator::on_classic`], for what can only move deadlines further away: they need not be looked at.
-    pub(super) fn on_classic_quietly<T>(
-        &mut self,
-        id: &Text,
-        world: World<'_>,
-        effects: &mut Effects,
-        happen: impl FnOnce(&mut ClassicGroup, &mut Step<'_>) -> T,
-    ) -> Option<T> {
-        let group = self.groups.get_mut(id)?;
-        let Membership::Classic(classic) = &mut group.membership else { return None };
-        let outcome = happen(classic, &mut Step { id, now: world.now, settings: world.settings, effects });
-        if group.registered_ms.is_none() {
-            self.note(id);
-        }
         Some(outcome)
     }
 

@@ -104,7 +104,7 @@ impl Coordinator {
     /// Heartbeat.
     pub(super) fn heartbeat(&mut self, request: &HeartbeatRequest, world: World<'_>, effects: &mut Effects) -> Answer {
         let id = &request.group_id;
-        let result = match self.on_classic_quietly(id, world, effects, |group, step| group.heartbeat(request, step)) {
+        let result = match self.on_classic(id, world, effects, |group, step| group.heartbeat(request, step)) {
             Some(result) => Some(result),
             None => self.on_consumer(id, world, effects, |group, scene| group.classic_heartbeat(request, scene)),
         };

@@ -16,6 +16,7 @@ mod effects;
 mod call;
 
 mod offsets;
+mod seed;
 mod classic;
 mod consumer;
 mod group;

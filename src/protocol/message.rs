@@ -11,6 +11,7 @@
 //!         note: Option<Text> { since 2, nullable 3, ignorable true },
 //!         parts: Vec<ExamplePart>,
 //!         cluster_id: Option<Text> { since 3, tag 0, ignorable true },
+//!         best: Option<ExamplePart> { since 4, tag 2, default Some(ExamplePart::default()) },
 //!     }
 //!
 //!     /// A part, in all versions of the messages above.
@@ -26,7 +27,8 @@
 //!   one is part of messages and shares their version.
 //! - The words of a field, all optional, in this order: `since N` and `until N` (first and last version that have it),
 //!   `nullable N` (first version that may say null; without it an `Option` may be null in all), `tag N` (a tagged field;
-//!   list them in ascending order), `ignorable true` (may be dropped silently when writing a version that does not have it;
+//!   list them in ascending order; left out where it is the default, so that a null which is not
+//!   the default is said in so many bytes), `ignorable true` (may be dropped silently when writing a version that does not have it;
 //!   without it that is an error unless the value is the default), `default EXPR` (otherwise the type's `Default`).
 //! - Types of fields: everything that is [`super::wire::Wire`], that is numbers, `bool`, `Uuid`, `Text`, `Bytes`, `Records`,
 //!   structures of a table, `Vec` of them, and `Option` of all but numbers, `bool` and `Uuid`.
@@ -193,7 +195,7 @@ macro_rules! message {
                 reader: &mut $crate::protocol::wire::Reader,
                 context: $crate::protocol::wire::Context,
             ) -> Result<Self, $crate::protocol::wire::WireError> {
-                if reader.struct_marker()? { $crate::protocol::wire::Wire::read(reader, context).map(Some) } else { Ok(None) }
+                reader.struct_marker()?.then(|| $crate::protocol::wire::Wire::read(reader, context)).transpose()
             }
 
             fn write(
@@ -202,6 +204,22 @@ macro_rules! message {
                 context: $crate::protocol::wire::Context,
             ) -> Result<(), $crate::protocol::wire::WireError> {
                 writer.struct_marker(self.is_some());
+                self.as_ref().map_or(Ok(()), |structure| structure.write(writer, context))
+            }
+
+            fn read_tagged(
+                reader: &mut $crate::protocol::wire::Reader,
+                context: $crate::protocol::wire::Context,
+            ) -> Result<Self, $crate::protocol::wire::WireError> {
+                reader.tagged_struct_marker()?.then(|| $crate::protocol::wire::Wire::read(reader, context)).transpose()
+            }
+
+            fn write_tagged(
+                &self,
+                writer: &mut $crate::protocol::wire::Writer,
+                context: $crate::protocol::wire::Context,
+            ) -> Result<(), $crate::protocol::wire::WireError> {
+                writer.tagged_struct_marker(self.is_some());
                 self.as_ref().map_or(Ok(()), |structure| structure.write(writer, context))
             }
 
@@ -266,7 +284,7 @@ macro_rules! message {
     (@read_tagged $number:ident $content:ident $context:ident $field:ident
         [$($since:literal)?] [$($until:literal)?] [$($nullable:literal)?] [$tag:literal]) => {
         if $number == $tag && $crate::protocol::message!(@in $context [$($since)?] [$($until)?]) {
-            $field = $crate::protocol::wire::Wire::read($content, $context)?;
+            $field = $crate::protocol::wire::Wire::read_tagged($content, $context)?;
             $crate::protocol::message!(@null_check $context $field, $field [$($nullable)?]);
             return Ok(true);
         }
@@ -299,7 +317,7 @@ macro_rules! message {
         if $crate::protocol::message!(@in $context [$($since)?] [$($until)?])
             && $self.$field != $crate::protocol::message!(@default $type [$($default)?])
         {
-            $writer.tagged_field($tag, |content| $crate::protocol::wire::Wire::write(&$self.$field, content, $context))?;
+            $writer.tagged_field($tag, |content| $crate::protocol::wire::Wire::write_tagged(&$self.$field, content, $context))?;
         }
     };
 
@@ -315,11 +333,13 @@ pub(crate) use message;
 #[cfg(test)]
 mod tests {
     use bytes::{Bytes, BytesMut};
+    use proptest::{collection::vec, prelude::*};
 
     use super::Message;
     use crate::{
         protocol::{
             messages::fetch::{FetchResponse, FetchableTopicResponse, PartitionData},
+            sample::{Choices, Tags, sample},
             wire::{Cut, Reader, Records, WireError, Writer},
         },
         types::Text,
@@ -336,6 +356,8 @@ mod tests {
             only: Option<ExamplePart> { since 4 },
             cluster_id: Option<Text> { since 3, tag 0, ignorable true },
             epoch: i32 { since 4, tag 1, default -1 },
+            best: Option<ExamplePart> { since 4, tag 2, default Some(ExamplePart::default()) },
+            worst: Option<ExamplePart> { since 4, tag 3 },
         }
 
         pub struct ExamplePart {
@@ -351,8 +373,8 @@ mod tests {
         Ok((buffer.freeze(), cuts))
     }
 
-    fn decode(bytes: &'static [u8], version: i16) -> Result<ExampleRequest, WireError> {
-        let mut reader = Reader::new(Bytes::from_static(bytes));
+    fn decode(bytes: &[u8], version: i16) -> Result<ExampleRequest, WireError> {
+        let mut reader = Reader::new(Bytes::copy_from_slice(bytes));
         let message = ExampleRequest::decode(&mut reader, version)?;
         reader.expect_end().map(|()| message)
     }
@@ -412,6 +434,56 @@ mod tests {
         assert_eq!(decode(spelled_out, 4), Ok(request));
         // The tag of version 4 is unknown to version 3 and skipped.
         assert_eq!(decode(b"\x01\0\0\xea\x60\0\x01\x01\x01\x04\0\0\0\x07", 3), Ok(ExampleRequest::default()));
+    }
+
+    /// What precedes the tagged fields of a default request in version 4.
+    const DEFAULT_V4: &[u8] = b"\x01\0\0\xea\x60\0\x01\xff";
+
+    #[test]
+    fn a_tagged_structure_has_its_default_where_it_is_absent_and_says_null_with_a_varint() {
+        let part = ExamplePart { index: 5, records: None };
+        for (best, worst, tagged) in [
+            (Some(ExamplePart::default()), None, &b"\0"[..]),
+            (None, None, b"\x01\x02\x01\0"),
+            (Some(part.clone()), None, b"\x01\x02\x07\x01\0\0\0\x05\0\0"),
+            (None, Some(ExamplePart::default()), b"\x02\x02\x01\0\x03\x07\x01\0\0\0\0\0\0"),
+            (Some(part.clone()), Some(part), b"\x02\x02\x07\x01\0\0\0\x05\0\0\x03\x07\x01\0\0\0\x05\0\0"),
+        ] {
+            let request = ExampleRequest { best, worst, ..ExampleRequest::default() };
+            let bytes = [DEFAULT_V4, tagged].concat();
+            assert_eq!(encode(&request, 4).unwrap().0, bytes);
+            assert_eq!(decode(&bytes, 4), Ok(request));
+        }
+        // A default that is said all the same is understood; it is left out when it is said again.
+        let said = [DEFAULT_V4, b"\x02\x02\x07\x01\0\0\0\0\0\0\x03\x01\0"].concat();
+        assert_eq!(decode(&said, 4), Ok(ExampleRequest::default()));
+    }
+
+    #[test]
+    fn a_tagged_structure_must_begin_with_its_marker_and_fill_its_size() {
+        let refused = |tagged: &[u8]| decode(&[DEFAULT_V4, tagged].concat(), 4).unwrap_err();
+        assert_eq!(refused(b"\x01\x02\x01\x02"), WireError::InvalidMarker(2));
+        // The null of a structure that stands among the untagged fields.
+        assert_eq!(refused(b"\x01\x02\x01\xff"), WireError::Truncated);
+        assert_eq!(refused(b"\x01\x02\x05\xff\xff\xff\xff\x0f"), WireError::InvalidMarker(u32::MAX.into()));
+        assert_eq!(refused(b"\x01\x02\x02\0\0"), WireError::TagSize(2));
+        assert_eq!(refused(b"\x01\x02\x01\x01"), WireError::Truncated);
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_table_says_is_read_as_written(choices in vec(any::<u8>(), 0..120), version in 0..=4_i16) {
+            for tags in [Tags::Without, Tags::With] {
+                let context = ExampleRequest::context(version).unwrap();
+                let sampled = sample(ExampleRequest::SCHEMA, context, &mut Choices::new(&choices), tags).unwrap();
+                let request = decode(&sampled, version).unwrap();
+                let (encoded, _) = encode(&request, version).unwrap();
+                if tags == Tags::Without {
+                    prop_assert_eq!(&encoded, &sampled);
+                }
+                prop_assert_eq!(decode(&encoded, version).unwrap(), request);
+            }
+        }
     }
 
     #[test]

@@ -139,6 +139,7 @@ fn value(
         Kind::Nullable(inner) => {
             let null = context.version >= field.nullable_since && choices.below(4) == 1;
             match (*inner, null) {
+                (Kind::Struct(_), _) if field.tag.is_some() => writer.tagged_struct_marker(!null),
                 (Kind::Struct(_), _) => writer.struct_marker(!null),
                 (Kind::String, true) => writer.string_len(None, context.flexible)?,
                 (_, true) => writer.len(None, context.flexible)?,

@@ -4,9 +4,12 @@
 //! protocol, one of two by KIP-848. Then the tool is run against both, command by command. Ids and ports that a broker or a
 //! member chooses are masked, and lines are sorted, since the tool prints groups and partitions in the order of a hash.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
-use corelog::record::BatchBuilder;
+use corelog::record::{BatchBuilder, Batches, Records};
 
 use crate::support::{
     Broker, Kafka, Wire, broker,
@@ -24,6 +27,9 @@ const TOPICS: &[(&str, i32)] = &[("orders", 4), ("clicks", 2)];
 /// Members are looked at for as long as the tool runs against both brokers.
 const SETTINGS: &[&str] =
     &["group.initial.rebalance.delay.ms=500", "group.consumer.session.timeout.ms=60000", "group.consumer.max.session.timeout.ms=60000"];
+
+/// Type of the records of members of consumer groups.
+const MEMBER_METADATA: i16 = 5;
 
 /// What is run against both brokers, in order. What follows `|` needs all members to be gone.
 const COMMANDS: &[&str] = &[
@@ -225,17 +231,41 @@ fn compare(tools: &mut Tools, sides: &mut [Side; 2]) -> Vec<String> {
     differences
 }
 
-/// The records of all partitions of `__consumer_offsets` in a directory, as the decoder shows them.
-fn decoded(tools: &mut Tools, data: &Path) -> Vec<String> {
-    let mut files = Vec::new();
-    for folder in std::fs::read_dir(data).unwrap().map(|entry| entry.unwrap().path()) {
-        let ours = folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with("__consumer_offsets-"));
-        let log = folder.join("00000000000000000000.log");
-        if ours && std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
-            files.push(log.display().to_string());
+/// The logs of all partitions of `__consumer_offsets` in a directory that have records.
+fn logs(data: &Path) -> Vec<PathBuf> {
+    let folders = std::fs::read_dir(data).unwrap().map(|entry| entry.unwrap().path());
+    let ours = folders.filter(|folder| folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with("__consumer_offsets-")));
+    let logs: Vec<PathBuf> = ours
+        .map(|folder| folder.join("00000000000000000000.log"))
+        .filter(|log| std::fs::metadata(log).is_ok_and(|log| log.len() > 0))
+        .collect();
+    assert!(!logs.is_empty(), "{} has offsets", data.display());
+    logs
+}
+
+/// The records of the members of consumer groups as they stand in the logs, in hexadecimal. Nothing in them is a broker's choice.
+fn members_in_bytes(data: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for log in logs(data) {
+        let bytes = std::fs::read(log).unwrap();
+        // What follows the last batch is space for the next.
+        for batch in Batches::new(&bytes).map_while(Result::ok) {
+            for record in &Records::open(batch.bytes, 1 << 20).unwrap() {
+                let record = record.unwrap();
+                if record.key.is_some_and(|key| key.starts_with(&MEMBER_METADATA.to_be_bytes())) {
+                    found.push(format!("{:02x?} {:02x?}", record.key, record.value));
+                }
+            }
         }
     }
-    assert!(!files.is_empty(), "{} has offsets", data.display());
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// The records of all partitions of `__consumer_offsets` in a directory, as the decoder shows them.
+fn decoded(tools: &mut Tools, data: &Path) -> Vec<String> {
+    let files: Vec<String> = logs(data).iter().map(|log| log.display().to_string()).collect();
     let lines = tools.run("org.apache.kafka.tools.DumpLogSegments", &["--offsets-decoder", "--files", &files.join(",")]);
     assert_eq!(lines.last().map(String::as_str), Some("exit 0"), "{lines:#?}");
     let complaints: Vec<&String> = lines.iter().filter(|line| !line.starts_with('|') && ["xception", "orrupt", "ismatch"].iter().any(|word| line.contains(word))).collect();
@@ -260,8 +290,7 @@ fn with_members_sorted(record: String) -> String {
 
 /// A decoded record without what a broker chooses: times, ids of topics and classic members, hashes.
 fn shape(record: &str) -> String {
-    // Kafka writes this null and corelog leaves it out: a known gap (docs/progress.md).
-    let mut out = with_members_sorted(without_uuids(record)).replace(",\"classicMemberMetadata\":null", "");
+    let mut out = with_members_sorted(without_uuids(record));
     for field in ["commitTimestamp", "expireTimestamp", "currentStateTimestamp", "assignmentTimestamp", "metadataHash", "topicId"] {
         let name = format!("\"{field}\":");
         let mut from = 0;
@@ -292,6 +321,10 @@ fn the_tool_prints_what_it_prints_of_kafka() {
     broker.stop();
     let records = [kafka.data(), broker.data()].map(|data| decoded(&mut tools, &data));
     differences.extend(difference("records of __consumer_offsets", &records[0], &records[1]));
+    let members = [kafka.data(), broker.data()].map(|data| members_in_bytes(&data));
+    // Two members that come, and go.
+    assert_eq!(members[0].len(), 4, "{members:#?}");
+    differences.extend(difference("bytes of members", &members[0], &members[1]));
     eprintln!("{} commands, {} kinds of records", COMMANDS.len(), records[0].len());
     assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences.join("\n"));
 }

@@ -43,12 +43,21 @@ fn listed(wire: &mut Wire) -> Vec<(String, String)> {
     groups
 }
 
-/// Two members of `group` in a stable generation, each with its connection.
-fn two_members(broker: &Broker, group: &str) -> Vec<(Wire, Member)> {
+/// A broker with the topic, where group `g` has a coordinator; and a connection to it.
+fn broker_of_groups(partitions: i32) -> (Broker, Wire) {
+    let broker = Broker::start(&[QUICK]);
+    let mut wire = broker.connect();
+    talk::create_topic(&mut wire, TOPIC, partitions, &[]);
+    group::find_coordinator(&mut wire, "g");
+    (broker, wire)
+}
+
+/// Two members of group `g` in a stable generation, each with its connection.
+fn two_members(broker: &Broker) -> Vec<(Wire, Member)> {
     let mut members: Vec<(Wire, Member)> = (0..2)
         .map(|_| {
             let mut wire = broker.connect();
-            let member = Member::new(&mut wire, group);
+            let member = Member::new(&mut wire, "g");
             (wire, member)
         })
         .collect();
@@ -79,11 +88,8 @@ fn members_share_the_work_and_carry_on_when_the_broker_comes_back() {
         return;
     }
     let _machine = turn::shared();
-    let mut broker = Broker::start(&[QUICK]);
-    let mut wire = broker.connect();
-    talk::create_topic(&mut wire, TOPIC, 2, &[]);
-    group::find_coordinator(&mut wire, "g");
-    let mut members = two_members(&broker, "g");
+    let (mut broker, mut wire) = broker_of_groups(2);
+    let mut members = two_members(&broker);
     for (index, (wire, member)) in (0..).zip(&mut members) {
         assert_eq!(member.heartbeat(wire), 0);
         assert_eq!(member.commit(wire, TOPIC, index, 100 + i64::from(index)).unwrap(), 0);
@@ -140,10 +146,7 @@ fn positions_end_with_their_topic() {
         return;
     }
     let _machine = turn::shared();
-    let mut broker = Broker::start(&[QUICK]);
-    let mut wire = broker.connect();
-    talk::create_topic(&mut wire, TOPIC, 1, &[]);
-    group::find_coordinator(&mut wire, "simple");
+    let (mut broker, mut wire) = broker_of_groups(1);
     group::insist(|| (group::commit(&mut wire, "simple", ("", -1), TOPIC, &[(0, 7)]).unwrap(), ()));
     assert_eq!(group::position(&mut wire, "simple", TOPIC, 0).0, 7);
     let topics = vec![DeleteTopicState { name: Some(Text::from(TOPIC)), ..DeleteTopicState::default() }];
@@ -168,11 +171,8 @@ fn kafka_carries_on_the_groups_that_we_wrote() {
         return;
     }
     let (_machine, _jvm) = (turn::shared(), turn::jvm());
-    let mut broker = Broker::start(&[QUICK]);
-    let mut wire = broker.connect();
-    talk::create_topic(&mut wire, TOPIC, 2, &[]);
-    group::find_coordinator(&mut wire, "g");
-    let mut members = two_members(&broker, "g");
+    let (mut broker, mut wire) = broker_of_groups(2);
+    let mut members = two_members(&broker);
     let (connection, member) = &mut members[0];
     assert_eq!(member.commit(connection, TOPIC, 1, 41).unwrap(), 0);
     group::insist(|| (group::commit(&mut wire, "simple", ("", -1), TOPIC, &[(0, 7)]).unwrap(), ()));
@@ -237,10 +237,7 @@ fn no_acknowledged_position_is_lost_when_the_broker_is_killed() {
     }
     let _machine = turn::shared();
     let rounds = std::env::var("CORELOG_KILL_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(4);
-    let mut broker = Broker::start(&[QUICK]);
-    let mut wire = broker.connect();
-    talk::create_topic(&mut wire, TOPIC, 2, &[]);
-    group::find_coordinator(&mut wire, "g");
+    let (mut broker, _) = broker_of_groups(2);
     let stop = Arc::new(AtomicBool::new(false));
     let groups: Vec<(String, Arc<AtomicI64>)> = (0..8).map(|index| (format!("group-{index}"), Arc::default())).collect();
     let committers: Vec<_> =
@@ -271,48 +268,4 @@ fn no_acknowledged_position_is_lost_when_the_broker_is_killed() {
         commits += acknowledged;
     }
     eprintln!("{rounds} kills, about {commits} commits");
-}
-
-/// Figures for the documentation: `cargo test --release --test it -- --ignored --nocapture ten_thousand_groups`.
-#[test]
-#[ignore = "takes minutes in a debug build; it prints figures"]
-fn ten_thousand_groups() {
-    if !broker::serves() {
-        return;
-    }
-    let _machine = turn::shared();
-    let mut broker = Broker::start(&[QUICK]);
-    let mut wire = broker.connect();
-    talk::create_topic(&mut wire, TOPIC, 1, &[]);
-    group::find_coordinator(&mut wire, "g");
-    let before = broker.process().resident_bytes();
-    let started = Instant::now();
-    for index in 0..10_000 {
-        let name = format!("group-{index}");
-        let error = group::insist(|| {
-            let error = group::commit(&mut wire, &name, ("", -1), TOPIC, &[(0, index)]).unwrap();
-            (error, error)
-        });
-        assert_eq!(error, 0);
-    }
-    let after = broker.process().resident_bytes();
-    eprintln!("10,000 groups in {:?}, {} KiB more resident memory", started.elapsed(), after.saturating_sub(before) / 1024);
-    broker.stop();
-    broker.restart();
-    let started = Instant::now();
-    let mut wire = broker.connect();
-    assert_eq!(listed(&mut wire).len(), 10_000);
-    eprintln!("ready {:?} after the start, all groups listed {:?} later", broker.start_up, started.elapsed());
-    assert_eq!(group::position(&mut wire, "group-9999", TOPIC, 0).0, 9_999);
-
-    let mut member = Member::new(&mut wire, "beating");
-    member.join(&mut wire);
-    member.joined(&mut wire);
-    member.sync(&mut wire);
-    member.synced(&mut wire);
-    let (started, cpu) = (Instant::now(), broker.process().cpu_time());
-    for _ in 0..10_000 {
-        assert_eq!(member.heartbeat(&mut wire), 0);
-    }
-    eprintln!("10,000 heartbeats, one by one, in {:?}, {:?} of CPU", started.elapsed(), broker.process().cpu_time() - cpu);
 }

@@ -19,6 +19,7 @@ mod clients;
 mod consumer_groups_tool;
 mod group_churn;
 mod group_clients;
+mod group_figures;
 mod group_kill_nine;
 mod oracle;
 

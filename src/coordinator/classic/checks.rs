@@ -72,11 +72,11 @@ impl ClassicGroup {
         let stable = self.state == State::Stable;
         let members = self.members.iter().map(|(member_id, member)| DescribedGroupMember {
             member_id: member_id.clone(),
-            group_instance_id: member.instance_id.clone(),
-            client_id: member.client_id.clone(),
-            client_host: member.client_host.clone(),
+            group_instance_id: member.profile.instance_id.clone(),
+            client_id: member.profile.client_id.clone(),
+            client_host: member.profile.client_host.clone(),
             member_metadata: if stable { member.metadata(self.protocol.as_ref()) } else { Bytes::new() },
-            member_assignment: member.assignment.clone(),
+            member_assignment: member.profile.assignment.clone(),
         });
         DescribedGroup {
             group_id: group_id.clone(),

@@ -55,6 +55,9 @@ pub struct ClassicGroup {
     pub(super) new_member_added: bool,
     pub(super) join_timer: Option<JoinTimer>,
     pub(super) sync_deadline_ms: Option<u64>,
+    /// Nobody is late before this time, on the monotonic clock. A lower bound: signs of life only move deadlines further away, and
+    /// cost no look at the other members. When it comes, the deadlines are looked at and it is computed anew.
+    pub(super) bound_ms: Option<u64>,
     /// What consumers subscribe to, as far as that is known.
     pub(super) subscribed: Option<BTreeSet<Text>>,
 }
@@ -151,7 +154,7 @@ impl ClassicGroup {
 
     /// Adds a member that is not there yet.
     pub(super) fn insert(&mut self, member_id: Text, member: Member) {
-        if let Some(instance) = &member.instance_id {
+        if let Some(instance) = &member.profile.instance_id {
             self.static_members.insert(instance.clone(), member_id.clone());
         }
         if self.leader.is_none() {
@@ -160,6 +163,9 @@ impl ClassicGroup {
         self.count_protocols(&member, true);
         self.awaiting_join += usize::from(member.join.is_some());
         self.pending_joins.remove(&member_id);
+        if let Some(deadline_ms) = member.deadline_ms {
+            self.expect_by(deadline_ms);
+        }
         self.members.insert(member_id, member);
     }
 
@@ -168,7 +174,7 @@ impl ClassicGroup {
         if let Some(member) = self.members.remove(member_id) {
             self.count_protocols(&member, false);
             self.awaiting_join -= usize::from(member.join.is_some());
-            if let Some(instance) = &member.instance_id {
+            if let Some(instance) = &member.profile.instance_id {
                 self.static_members.remove(instance);
             }
         }
@@ -192,7 +198,7 @@ impl ClassicGroup {
     }
 
     fn count_protocols(&mut self, member: &Member, added: bool) {
-        let names: BTreeSet<&Text> = member.protocols.iter().map(|(name, _)| name).collect();
+        let names: BTreeSet<&Text> = member.profile.protocols.iter().map(|(name, _)| name).collect();
         for name in names {
             let count = self.spoken.entry(name.clone()).or_default();
             *count = if added { *count + 1 } else { count.saturating_sub(1) };
@@ -218,7 +224,7 @@ impl ClassicGroup {
         let mut votes: BTreeMap<&Text, usize> = BTreeMap::new();
         for member in self.members.values() {
             let spoken_by_all = |(name, _): &&(Text, Bytes)| self.spoken.get(name).copied() == Some(everyone);
-            if let Some((name, _)) = member.protocols.iter().find(spoken_by_all) {
+            if let Some((name, _)) = member.profile.protocols.iter().find(spoken_by_all) {
                 *votes.entry(name).or_default() += 1;
             }
         }
@@ -237,7 +243,7 @@ impl ClassicGroup {
 
     /// The longest time that a rebalance waits for a member.
     pub(super) fn rebalance_timeout_ms(&self) -> i32 {
-        self.members.values().map(|member| member.rebalance_timeout_ms).max().unwrap_or(0)
+        self.members.values().map(|member| member.profile.rebalance_timeout_ms).max().unwrap_or(0)
     }
 
     /// True if everybody who belongs to the group waits for the next generation.
@@ -248,8 +254,15 @@ impl ClassicGroup {
     /// The session of a member begins anew.
     pub(super) fn renew(&mut self, member_id: &Text, now: Now) {
         if let Some(member) = self.members.get_mut(member_id) {
-            member.deadline_ms = Some(now.after(member.session_timeout_ms));
+            let deadline_ms = now.after(member.profile.session_timeout_ms);
+            member.deadline_ms = Some(deadline_ms);
+            self.expect_by(deadline_ms);
         }
+    }
+
+    /// Somebody is late unless heard of by then.
+    pub(super) fn expect_by(&mut self, deadline_ms: u64) {
+        self.bound_ms = Some(self.bound_ms.map_or(deadline_ms, |bound_ms| bound_ms.min(deadline_ms)));
     }
 
     /// Answers the join of a member, if it waits.
@@ -284,7 +297,7 @@ impl ClassicGroup {
     pub(super) fn joined_members(&self) -> Vec<JoinGroupResponseMember> {
         let members = self.members.iter().map(|(member_id, member)| JoinGroupResponseMember {
             member_id: member_id.clone(),
-            group_instance_id: member.instance_id.clone(),
+            group_instance_id: member.profile.instance_id.clone(),
             metadata: member.metadata(self.protocol.as_ref()),
         });
         members.collect()

@@ -91,7 +91,9 @@ impl ClassicGroup {
                 None => self.add(member_id, joining, step),
             },
             None if caller.version >= VERSION_MEMBER_ID_REQUIRED => {
-                self.pending_joins.insert(member_id.clone(), step.now.after(request.session_timeout_ms));
+                let deadline_ms = step.now.after(request.session_timeout_ms);
+                self.pending_joins.insert(member_id.clone(), deadline_ms);
+                self.expect_by(deadline_ms);
                 step.effects.answer(ticket, Answer::Join(refused_join(member_id, ErrorCode::MemberIdRequired)));
             }
             None => self.add(member_id, joining, step),
@@ -99,9 +101,7 @@ impl ClassicGroup {
     }
 
     fn add(&mut self, member_id: Text, joining: Joining<'_>, step: &mut Step<'_>) {
-        let mut member = Member::new(joining.caller, joining.request);
-        member.join = Some(joining.ticket);
-        member.deadline_ms = Some(step.now.after(NEW_MEMBER_JOIN_TIMEOUT_MS));
+        let member = Member::joining(joining, step.now.after(NEW_MEMBER_JOIN_TIMEOUT_MS));
         if self.members.is_empty() {
             self.protocol_type = Some(joining.request.protocol_type.detached());
         }

@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 
-use super::super::{call::Caller, effects::Ticket, records::MemberMetadata};
+use super::{
+    super::{effects::Ticket, records::MemberMetadata, seed::Profile},
+    join::Joining,
+};
 use crate::{
     protocol::messages::join_group::{JoinGroupRequest, JoinGroupRequestProtocol},
     types::Text,
@@ -11,14 +14,7 @@ use crate::{
 /// A member.
 #[derive(Clone, Debug)]
 pub struct Member {
-    pub(super) instance_id: Option<Text>,
-    pub(super) client_id: Text,
-    pub(super) client_host: Text,
-    pub(super) rebalance_timeout_ms: i32,
-    pub(super) session_timeout_ms: i32,
-    /// The protocols that it speaks, the best first, each with its metadata.
-    pub(super) protocols: Vec<(Text, Bytes)>,
-    pub(super) assignment: Bytes,
+    pub(super) profile: Profile,
     /// It has not seen a generation yet, so it cannot send heartbeats.
     pub(super) is_new: bool,
     /// Its JoinGroup that waits.
@@ -30,9 +26,10 @@ pub struct Member {
 }
 
 impl Member {
-    /// The member that a request makes.
-    pub(super) fn new(caller: &Caller, request: &JoinGroupRequest) -> Self {
-        Self {
+    /// A member that a request makes, which waits for its answer and has to be heard of by `deadline_ms`.
+    pub(super) fn joining(joining: Joining<'_>, deadline_ms: u64) -> Self {
+        let Joining { caller, request, ticket } = joining;
+        let profile = Profile {
             instance_id: request.group_instance_id.as_ref().map(Text::detached),
             client_id: caller.client_id.detached(),
             client_host: caller.client_host.detached(),
@@ -40,17 +37,19 @@ impl Member {
             session_timeout_ms: request.session_timeout_ms,
             protocols: detached(&request.protocols),
             assignment: Bytes::new(),
-            is_new: true,
-            join: None,
-            sync: None,
-            deadline_ms: None,
-        }
+        };
+        Self { profile, is_new: true, join: Some(ticket), sync: None, deadline_ms: Some(deadline_ms) }
+    }
+
+    /// A member that has been in the group; its session is still to begin.
+    pub(super) fn known(profile: Profile) -> Self {
+        Self { profile, is_new: false, join: None, sync: None, deadline_ms: None }
     }
 
     /// The member that a record tells of. What it said about protocols that were not chosen is not in the log.
     pub(super) fn from_record(record: &MemberMetadata, protocol: Option<&Text>) -> Self {
         let rebalance_timeout_ms = if record.rebalance_timeout == -1 { record.session_timeout } else { record.rebalance_timeout };
-        Self {
+        Self::known(Profile {
             instance_id: record.group_instance_id.as_ref().map(Text::detached),
             client_id: record.client_id.detached(),
             client_host: record.client_host.detached(),
@@ -58,43 +57,39 @@ impl Member {
             session_timeout_ms: record.session_timeout,
             protocols: vec![(protocol.cloned().unwrap_or_default(), Bytes::copy_from_slice(&record.subscription))],
             assignment: Bytes::copy_from_slice(&record.assignment),
-            is_new: false,
-            join: None,
-            sync: None,
-            deadline_ms: None,
-        }
+        })
     }
 
     /// The record of it.
     pub(super) fn record(&self, member_id: &Text, protocol: Option<&Text>) -> MemberMetadata {
         MemberMetadata {
             member_id: member_id.clone(),
-            group_instance_id: self.instance_id.clone(),
-            client_id: self.client_id.clone(),
-            client_host: self.client_host.clone(),
-            rebalance_timeout: self.rebalance_timeout_ms,
-            session_timeout: self.session_timeout_ms,
+            group_instance_id: self.profile.instance_id.clone(),
+            client_id: self.profile.client_id.clone(),
+            client_host: self.profile.client_host.clone(),
+            rebalance_timeout: self.profile.rebalance_timeout_ms,
+            session_timeout: self.profile.session_timeout_ms,
             subscription: self.metadata(protocol),
-            assignment: self.assignment.clone(),
+            assignment: self.profile.assignment.clone(),
         }
     }
 
     /// True if it speaks exactly these protocols with this metadata.
     pub(super) fn matches(&self, protocols: &[JoinGroupRequestProtocol]) -> bool {
-        self.protocols.len() == protocols.len()
-            && self.protocols.iter().zip(protocols).all(|((name, metadata), other)| *name == other.name && *metadata == other.metadata)
+        self.profile.protocols.len() == protocols.len()
+            && self.profile.protocols.iter().zip(protocols).all(|((name, metadata), other)| *name == other.name && *metadata == other.metadata)
     }
 
     /// Takes over what a request says of protocols and timeouts.
     pub(super) fn update(&mut self, request: &JoinGroupRequest) {
-        self.protocols = detached(&request.protocols);
-        self.rebalance_timeout_ms = request.rebalance_timeout_ms;
-        self.session_timeout_ms = request.session_timeout_ms;
+        self.profile.protocols = detached(&request.protocols);
+        self.profile.rebalance_timeout_ms = request.rebalance_timeout_ms;
+        self.profile.session_timeout_ms = request.session_timeout_ms;
     }
 
     /// Its metadata in a protocol.
     pub(super) fn metadata(&self, protocol: Option<&Text>) -> Bytes {
-        let found = self.protocols.iter().find(|(name, _)| Some(name) == protocol);
+        let found = self.profile.protocols.iter().find(|(name, _)| Some(name) == protocol);
         found.map(|(_, metadata)| metadata.clone()).unwrap_or_default()
     }
 

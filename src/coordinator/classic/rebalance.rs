@@ -63,7 +63,7 @@ impl ClassicGroup {
         let late: Vec<Text> = self
             .members
             .iter()
-            .filter(|(_, member)| member.join.is_none() && member.instance_id.is_none())
+            .filter(|(_, member)| member.join.is_none() && member.profile.instance_id.is_none())
             .map(|(member_id, _)| member_id.clone())
             .collect();
         for member_id in &late {
@@ -127,7 +127,7 @@ impl ClassicGroup {
         let everyone: Vec<Text> = self.members.keys().cloned().collect();
         for member_id in everyone {
             if let Some(member) = self.members.get_mut(&member_id) {
-                member.assignment = bytes::Bytes::new();
+                member.profile.assignment = bytes::Bytes::new();
             }
             if self.answer_sync(&member_id, refused_sync(error), step.effects) {
                 self.renew(&member_id, step.now);
@@ -135,16 +135,28 @@ impl ClassicGroup {
         }
     }
 
-    /// When something is due next, on the monotonic clock.
+    /// Nothing is due before this time, on the monotonic clock; absent if nothing is due at all.
     pub(in crate::coordinator) fn next_deadline_ms(&self) -> Option<u64> {
-        let members = self.members.values().filter_map(|member| member.deadline_ms);
-        let pending = self.pending_joins.values().copied();
-        let phases = self.join_timer.map(|timer| timer.at_ms).into_iter().chain(self.sync_deadline_ms);
-        members.chain(pending).chain(phases).min()
+        let join_ms = self.join_timer.map(|timer| timer.at_ms);
+        [self.bound_ms, join_ms, self.sync_deadline_ms].into_iter().flatten().min()
     }
 
     /// Does what is due.
     pub(in crate::coordinator) fn expire(&mut self, step: &mut Step<'_>) {
+        let now_ms = step.now.mono_ms;
+        if self.bound_ms.is_some_and(|bound_ms| bound_ms <= now_ms) {
+            self.expire_members(step);
+        }
+        if let Some(timer) = self.join_timer.filter(|timer| timer.at_ms <= now_ms) {
+            self.expire_join_phase(timer, step);
+        }
+        if self.sync_deadline_ms.is_some_and(|at| at <= now_ms) {
+            self.expire_sync_phase(step);
+        }
+    }
+
+    /// Whoever is late is out.
+    fn expire_members(&mut self, step: &mut Step<'_>) {
         let now_ms = step.now.mono_ms;
         let pending: Vec<Text> = self.pending_joins.iter().filter(|(_, at)| **at <= now_ms).map(|(member_id, _)| member_id.clone()).collect();
         for member_id in pending {
@@ -156,12 +168,8 @@ impl ClassicGroup {
         for member_id in silent {
             self.expire_member(&member_id, step);
         }
-        if let Some(timer) = self.join_timer.filter(|timer| timer.at_ms <= now_ms) {
-            self.expire_join_phase(timer, step);
-        }
-        if self.sync_deadline_ms.is_some_and(|at| at <= now_ms) {
-            self.expire_sync_phase(step);
-        }
+        let members = self.members.values().filter_map(|member| member.deadline_ms);
+        self.bound_ms = members.chain(self.pending_joins.values().copied()).min();
     }
 
     /// One who was about to join has gone: perhaps it was the last to be waited for.

@@ -1,12 +1,7 @@
 //! The ways from and to a consumer group while members are in the group.
 
-use bytes::Bytes;
-
 use super::{
-    super::{
-        consumer::{ClassicSeed, SeedMember},
-        settings::Now,
-    },
+    super::{seed::ClassicSeed, settings::Now},
     Step,
     group::{ClassicGroup, refused_join, refused_sync},
     member::Member,
@@ -21,7 +16,7 @@ impl ClassicGroup {
         self.speaks_for_consumers().then(|| ClassicSeed {
             generation: self.generation,
             protocol: self.protocol.clone(),
-            members: self.members.iter().map(|(member_id, member)| seed_member(member_id, member)).collect(),
+            members: self.members.iter().map(|(member_id, member)| (member_id.clone(), member.profile.clone())).collect(),
             rebalance: false,
         })
     }
@@ -46,8 +41,8 @@ impl ClassicGroup {
             generation: seed.generation,
             ..Self::default()
         };
-        for member in &seed.members {
-            group.insert(member.member_id.clone(), from_seed_member(member));
+        for (member_id, profile) in &seed.members {
+            group.insert(member_id.clone(), Member::known(profile.clone()));
         }
         group.protocol = seed.protocol.clone().or_else(|| group.select_protocol());
         group.compute_subscribed();
@@ -64,34 +59,5 @@ impl ClassicGroup {
         if rebalance {
             self.prepare_rebalance(step);
         }
-    }
-}
-
-fn seed_member(member_id: &Text, member: &Member) -> SeedMember {
-    SeedMember {
-        member_id: member_id.clone(),
-        instance_id: member.instance_id.clone(),
-        client_id: member.client_id.clone(),
-        client_host: member.client_host.clone(),
-        rebalance_timeout_ms: member.rebalance_timeout_ms,
-        session_timeout_ms: member.session_timeout_ms,
-        protocols: member.protocols.clone(),
-        assignment: member.assignment.clone(),
-    }
-}
-
-fn from_seed_member(member: &SeedMember) -> Member {
-    Member {
-        instance_id: member.instance_id.clone(),
-        client_id: member.client_id.clone(),
-        client_host: member.client_host.clone(),
-        rebalance_timeout_ms: member.rebalance_timeout_ms,
-        session_timeout_ms: member.session_timeout_ms,
-        protocols: member.protocols.clone(),
-        assignment: Bytes::clone(&member.assignment),
-        is_new: false,
-        join: None,
-        sync: None,
-        deadline_ms: None,
     }
 }

@@ -74,7 +74,7 @@ impl ClassicGroup {
         let bytes: usize = assigned.values().map(|assignment| assignment.len()).sum();
         if bytes <= step.settings.record_bytes_max {
             for (member_id, member) in &mut self.members {
-                member.assignment = assigned.get(member_id).map(|bytes| Bytes::copy_from_slice(bytes)).unwrap_or_default();
+                member.profile.assignment = assigned.get(member_id).map(|bytes| Bytes::copy_from_slice(bytes)).unwrap_or_default();
             }
         }
         let record = self.record(step.id).ok().filter(|record| bytes.max(record.bytes()) <= step.settings.record_bytes_max);
@@ -99,7 +99,7 @@ impl ClassicGroup {
         SyncGroupResponse {
             protocol_type: self.protocol_type.clone(),
             protocol_name: self.protocol.clone(),
-            assignment: self.members.get(member_id).map(|member| member.assignment.clone()).unwrap_or_default(),
+            assignment: self.members.get(member_id).map(|member| member.profile.assignment.clone()).unwrap_or_default(),
             ..SyncGroupResponse::default()
         }
     }

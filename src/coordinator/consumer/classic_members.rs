@@ -4,14 +4,13 @@
 //! epoch at once, and syncs to hear its assignment. It never waits for others and nobody is leader.
 
 use super::{
-    super::call::Caller,
+    super::{call::Caller, seed::ClassicSeed},
     assignment::Partitions,
     changes::Change,
     deadlines::Kind,
     embedded::{self, ConsumerProtocolAssignment, ConsumerProtocolSubscription, EmbeddedTopicPartitions},
     group::ConsumerGroup,
     member::{Member, MemberState},
-    migrate::ClassicSeed,
     records::{ClassicMemberMetadata, ClassicProtocol},
     settings::{Refusal, Scene},
     topics::Topics,

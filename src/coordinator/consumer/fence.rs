@@ -5,11 +5,11 @@
 use std::collections::BTreeSet;
 
 use super::{
+    super::seed::ClassicSeed,
     changes::Change,
     deadlines::Kind,
     group::ConsumerGroup,
     member::MemberState,
-    migrate::ClassicSeed,
     settings::Scene,
 };
 use crate::types::Text;

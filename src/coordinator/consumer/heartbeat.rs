@@ -5,14 +5,13 @@
 use std::collections::BTreeSet;
 
 use super::{
-    super::call::Caller,
+    super::{call::Caller, seed::ClassicSeed},
     assignment::{self, Owned, Partitions},
     changes::Change,
     check::check_epoch,
     deadlines::Kind,
     group::ConsumerGroup,
     member::{EPOCH_AWAY, EPOCH_JOINING, EPOCH_LEAVING, Member},
-    migrate::ClassicSeed,
     records::ConsumerGroupMemberMetadataValue,
     settings::{Refusal, Scene},
 };

@@ -142,7 +142,9 @@ impl Member {
         self.regex = detached(value.subscribed_topic_regex).filter(|regex| !regex.is_empty());
         self.rebalance_timeout_ms = value.rebalance_timeout_ms;
         self.server_assignor = detached(value.server_assignor);
-        self.classic = value.classic_member_metadata.map(detached_classic);
+        // Kafka's previews of the consumer protocol knew no such metadata. Who has no protocol does not speak the classic one.
+        let classic = value.classic_member_metadata.filter(|classic| !classic.supported_protocols.is_empty());
+        self.classic = classic.map(detached_classic);
     }
 
     /// What it owns, as a record.

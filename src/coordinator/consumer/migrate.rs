@@ -4,9 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
-
 use super::{
+    super::seed::{ClassicSeed, Profile},
     assignment::{self, Partitions},
     changes::Change,
     classic_members::named,
@@ -20,34 +19,6 @@ use super::{
     settings::{Refusal, Scene},
 };
 use crate::types::{ErrorCode, Text};
-
-/// What a classic group and a consumer group have in common.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct ClassicSeed {
-    /// Generation, or epoch.
-    pub(crate) generation: i32,
-    /// The protocol that was chosen.
-    pub(crate) protocol: Option<Text>,
-    /// The members, in the order of their ids.
-    pub(crate) members: Vec<SeedMember>,
-    /// The classic group is to rebalance at once.
-    pub(crate) rebalance: bool,
-}
-
-/// A member.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct SeedMember {
-    pub(crate) member_id: Text,
-    pub(crate) instance_id: Option<Text>,
-    pub(crate) client_id: Text,
-    pub(crate) client_host: Text,
-    pub(crate) rebalance_timeout_ms: i32,
-    pub(crate) session_timeout_ms: i32,
-    /// The protocols that it speaks, the best first.
-    pub(crate) protocols: Vec<(Text, Bytes)>,
-    /// Its assignment in the embedded protocol; empty if it has none.
-    pub(crate) assignment: Bytes,
-}
 
 impl ConsumerGroup {
     /// The consumer group that a classic group of consumers becomes when the first member of the consumer protocol joins. Its
@@ -67,8 +38,8 @@ impl ConsumerGroup {
             return Err(refuse("the group size exceeds the consumer group maximum size"));
         }
         let mut members: Vec<(Text, Member)> = Vec::with_capacity(seed.members.len());
-        for old in &seed.members {
-            members.push((old.member_id.clone(), upgraded(old, seed, scene).map_err(refuse)?));
+        for (id, old) in &seed.members {
+            members.push((id.clone(), upgraded(old, seed, scene).map_err(refuse)?));
         }
         let mut group = Self::default();
         for (id, member) in &members {
@@ -84,8 +55,8 @@ impl ConsumerGroup {
         for (id, member) in &members {
             group.change(Change::Current(id.clone(), Some(member.current())), scene);
         }
-        for old in &seed.members {
-            group.deadlines.set(&old.member_id, Kind::Session, scene.now.after(old.session_timeout_ms));
+        for (id, old) in &seed.members {
+            group.deadlines.set(id, Kind::Session, scene.now.after(old.session_timeout_ms));
         }
         tracing::info!(group = %scene.id, members = members.len(), "a classic group has become a consumer group");
         Ok(group)
@@ -120,8 +91,7 @@ impl ConsumerGroup {
             let spoken = classic.supported_protocols.iter().find(|spoken| Some(&spoken.name) == protocol.as_ref());
             let version = spoken.and_then(|spoken| embedded::version(&spoken.metadata).ok()).unwrap_or(0);
             let target = named(self.targets.get(id).unwrap_or(&nothing), scene.topics);
-            Some(SeedMember {
-                member_id: id.clone(),
+            let profile = Profile {
                 instance_id: member.instance_id.clone(),
                 client_id: member.client_id.clone(),
                 client_host: member.client_host.clone(),
@@ -130,7 +100,8 @@ impl ConsumerGroup {
                 protocols: classic.supported_protocols.iter().map(|spoken| (spoken.name.clone(), spoken.metadata.clone())).collect(),
                 // Names of topics that exist are never too long.
                 assignment: embedded::write_assignment(&target, version).unwrap_or_default(),
-            })
+            };
+            Some((id.clone(), profile))
         });
         let seed = ClassicSeed { generation: self.epoch, members: members.collect(), protocol, rebalance: true };
         self.remove(scene);
@@ -157,7 +128,7 @@ fn chosen<'a>(members: impl Iterator<Item = &'a ClassicMemberMetadata> + Clone) 
     votes.into_iter().find(|(_, count)| *count == best).map(|(name, _)| name.clone())
 }
 
-fn upgraded(old: &SeedMember, seed: &ClassicSeed, scene: &Scene<'_>) -> Result<Member, &'static str> {
+fn upgraded(old: &Profile, seed: &ClassicSeed, scene: &Scene<'_>) -> Result<Member, &'static str> {
     const MALFORMED: &str = "the embedded consumer protocol is malformed";
     let mut assigned = Partitions::new();
     if !old.assignment.is_empty() {

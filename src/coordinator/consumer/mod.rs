@@ -32,7 +32,6 @@ pub(crate) use changes::Change;
 pub(crate) use check::check_heartbeat;
 pub(crate) use heartbeat::is_joining;
 pub use group::ConsumerGroup;
-pub(crate) use migrate::{ClassicSeed, SeedMember};
 pub(crate) use settings::{ConsumerSettings, Refusal, Scene};
 pub(crate) use topics::Topics;
 

@@ -1,6 +1,6 @@
 //! The records of consumer groups in Kafka's formats (`common/message/ConsumerGroup*.json` of Kafka's group coordinator, 4.3).
 //!
-//! Tables only.
+//! Tables, and the bytes that Kafka has for them.
 
 use bytes::Bytes;
 
@@ -59,9 +59,8 @@ message! {
         rebalance_timeout_ms: i32 { default -1 },
         /// The assignor that it prefers.
         server_assignor: Option<Text>,
-        /// What else is known of a member that speaks the classic protocol. (Kafka's default is an empty structure and it writes
-        /// null, in an encoding of tagged structures that the tables do not have yet: `docs/progress.md`.)
-        classic_member_metadata: Option<ClassicMemberMetadata> { tag 0 },
+        /// What else is known of a member that speaks the classic protocol; null for the others.
+        classic_member_metadata: Option<ClassicMemberMetadata> { tag 0, default Some(ClassicMemberMetadata::default()) },
     }
 
     /// What is known of a member that speaks the classic protocol.
@@ -164,5 +163,68 @@ message! {
         version: i64,
         /// When, in milliseconds since 1970.
         timestamp: i64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::{
+        coordinator::records::{decode_value, encode},
+        protocol::{
+            Message,
+            sample::{Choices, Tags, sample},
+            wire::Reader,
+        },
+    };
+
+    fn member(classic: Option<ClassicMemberMetadata>) -> ConsumerGroupMemberMetadataValue {
+        ConsumerGroupMemberMetadataValue {
+            client_id: Text::from_static("c"),
+            subscribed_topic_regex: Some(Text::default()),
+            rebalance_timeout_ms: 7,
+            classic_member_metadata: classic,
+            ..ConsumerGroupMemberMetadataValue::default()
+        }
+    }
+
+    #[test]
+    fn a_member_says_that_it_is_not_classic_and_silence_is_an_empty_structure() {
+        let protocols = vec![ClassicProtocol { name: Text::from_static("r"), metadata: Bytes::from_static(b"m") }];
+        let classic = ClassicMemberMetadata { session_timeout_ms: 9, supported_protocols: protocols };
+        for (classic, tagged) in [
+            (None, &b"\x01\0\x01\0"[..]),
+            (Some(ClassicMemberMetadata::default()), b"\0"),
+            (Some(classic), b"\x01\0\x0c\x01\0\0\0\x09\x02\x02r\x02m\0\0"),
+        ] {
+            let key = ConsumerGroupMemberMetadataKey::default();
+            let value = encode(&key, Some((&member(classic.clone()), 0))).unwrap().value.unwrap();
+            assert_eq!(value, [b"\0\0\0\0\x02c\x01\x01\x01\0\0\0\x07\0", tagged].concat());
+            assert_eq!(decode_value(value), Ok(member(classic)));
+        }
+    }
+
+    /// A value sampled from the table of `M` is read, written and read as the same.
+    fn returns<M: Message + PartialEq + std::fmt::Debug>(choices: &[u8]) {
+        let context = M::context(0).unwrap();
+        let sampled = sample(M::SCHEMA, context, &mut Choices::new(choices), Tags::With).unwrap();
+        let value = M::decode(&mut Reader::new(sampled.freeze()), 0).unwrap();
+        let written = encode(&ConsumerGroupMetadataKey::default(), Some((&value, 0))).unwrap().value.unwrap();
+        assert_eq!(decode_value::<M>(written), Ok(value));
+    }
+
+    proptest! {
+        #[test]
+        fn every_value_is_read_as_written(choices in vec(any::<u8>(), 0..200)) {
+            returns::<ConsumerGroupMetadataValue>(&choices);
+            returns::<ConsumerGroupMemberMetadataValue>(&choices);
+            returns::<ConsumerGroupTargetAssignmentMetadataValue>(&choices);
+            returns::<ConsumerGroupTargetAssignmentMemberValue>(&choices);
+            returns::<ConsumerGroupCurrentMemberAssignmentValue>(&choices);
+            returns::<ConsumerGroupRegularExpressionValue>(&choices);
+        }
     }
 }

@@ -18,9 +18,9 @@ pub enum WireError {
     /// Null where the version knows no null.
     #[error("field {0} must not be null in this version")]
     NullNotAllowed(&'static str),
-    /// The marker before a nullable structure is neither -1 nor 1.
+    /// The marker before a nullable structure says neither that it is there nor that it is null.
     #[error("a nullable structure starts with {0}")]
-    InvalidMarker(i8),
+    InvalidMarker(i64),
     /// The arrays of one message want more memory than [`super::ARRAY_MEMORY_BYTES_MAX`].
     #[error("the arrays of the message are too large")]
     ArraysTooLarge,

@@ -171,7 +171,19 @@ impl Reader {
         match i8::from_be_bytes(self.array()?) {
             -1 => Ok(false),
             1 => Ok(true),
-            other => Err(WireError::InvalidMarker(other)),
+            other => Err(WireError::InvalidMarker(other.into())),
+        }
+    }
+
+    /// The same as a tagged field begins with it, where it is an unsigned varint and null is 0.
+    ///
+    /// # Errors
+    /// [`WireError::Truncated`], [`WireError::VarintTooLong`], [`WireError::InvalidMarker`].
+    pub fn tagged_struct_marker(&mut self) -> Result<bool, WireError> {
+        match self.unsigned_varint()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            other => Err(WireError::InvalidMarker(other.into())),
         }
     }
 

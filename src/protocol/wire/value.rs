@@ -27,6 +27,24 @@ pub trait Wire: Sized {
     /// The version cannot express it. What was written until then stays in the writer.
     fn write(&self, writer: &mut Writer, context: Context) -> Result<(), WireError>;
 
+    /// Reads the value where it is the content of a tagged field: the same, but for structures that may be null.
+    ///
+    /// # Errors
+    /// The bytes do not say one.
+    #[inline]
+    fn read_tagged(reader: &mut Reader, context: Context) -> Result<Self, WireError> {
+        Self::read(reader, context)
+    }
+
+    /// Appends the value as the content of a tagged field.
+    ///
+    /// # Errors
+    /// As [`Wire::write`].
+    #[inline]
+    fn write_tagged(&self, writer: &mut Writer, context: Context) -> Result<(), WireError> {
+        self.write(writer, context)
+    }
+
     /// True for an absent value.
     #[inline]
     fn is_null(&self) -> bool {

@@ -113,6 +113,11 @@ impl Writer {
         self.buffer.put_i8(if present { 1 } else { -1 });
     }
 
+    /// Appends the same for a tagged field.
+    pub fn tagged_struct_marker(&mut self, present: bool) {
+        self.unsigned_varint(present.into());
+    }
+
     /// Leaves a gap of `bytes` bytes at the present position.
     #[inline]
     pub fn cut(&mut self, bytes: usize) {

@@ -1,7 +1,7 @@
 //! What a member does until its fate is decided: it reads, commits and heartbeats, and tells the ledger.
 
 use std::{
-    sync::atomic::{AtomicU8, Ordering},
+    sync::atomic::{AtomicBool, AtomicU8, Ordering},
     time::{Duration, Instant},
 };
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::support::{
     Wire,
-    members::{self, Classic, Modern, Partitions, Reader, code, modern::Beat},
+    members::{self, Classic, Committer, Modern, Partitions, Reader, code, modern::Beat},
 };
 use corelog::types::Uuid;
 
@@ -162,6 +162,27 @@ pub(super) fn modern(setting: &Setting<'_>) {
         member.leave().unwrap();
     }
     ledger.goes(name, died);
+}
+
+/// Somebody outside of the group, who reads and commits at the pace of a member until told to stop. How long it was kept from
+/// reading says what the machine did, and not the group.
+pub(super) fn bystander(port: u16, partitions: &Partitions, stop: &AtomicBool) -> Duration {
+    const GROUP: &str = "bystander";
+    let mut wire = Wire::connect(port).unwrap();
+    members::await_coordinator(&mut wire, GROUP);
+    let mut reader = Reader::default();
+    let committed = members::fetch_committed(&mut wire, GROUP, None, TOPIC, partitions).unwrap();
+    reader.take(partitions, &committed);
+    let (mut commit, mut last_read, mut longest) = (Every::new(COMMIT), Instant::now(), Duration::ZERO);
+    while !stop.load(Ordering::Relaxed) {
+        reader.read(&mut wire, TOPIC, WAIT_MS).unwrap();
+        longest = longest.max(last_read.elapsed());
+        last_read = Instant::now();
+        if commit.due() {
+            assert_eq!(members::try_commit(&mut wire, GROUP, &Committer::default(), TOPIC, &reader.positions).unwrap(), 0);
+        }
+    }
+    longest
 }
 
 /// A heartbeat, and all that it asks for.

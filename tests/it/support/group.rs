@@ -57,6 +57,7 @@ pub(crate) struct Member {
     pub(crate) group: Text,
     pub(crate) id: Text,
     pub(crate) generation: i32,
+    pub(crate) session_timeout_ms: i32,
     pub(crate) leads: bool,
     /// All members, if it leads.
     pub(crate) members: Vec<Text>,
@@ -65,7 +66,14 @@ pub(crate) struct Member {
 impl Member {
     /// Gets an id.
     pub(crate) fn new(wire: &mut Wire, group: &str) -> Self {
-        let mut member = Self { group: Text::from(group), id: Text::default(), generation: -1, leads: false, members: Vec::new() };
+        let mut member = Self {
+            group: Text::from(group),
+            id: Text::default(),
+            generation: -1,
+            session_timeout_ms: 10_000,
+            leads: false,
+            members: Vec::new(),
+        };
         let answer = insist(|| {
             let answer: JoinGroupResponse = wire.call(&member.request(), 9);
             (answer.error_code, answer)
@@ -78,7 +86,7 @@ impl Member {
     pub(crate) fn request(&self) -> JoinGroupRequest {
         JoinGroupRequest {
             group_id: self.group.clone(),
-            session_timeout_ms: 10_000,
+            session_timeout_ms: self.session_timeout_ms,
             rebalance_timeout_ms: 20_000,
             member_id: self.id.clone(),
             protocol_type: Text::from_static("consumer"),

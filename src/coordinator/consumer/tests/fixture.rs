@@ -7,12 +7,12 @@ use super::super::{
     assignor::Assignor,
     changes::Change,
     check_heartbeat,
-    migrate::ClassicSeed,
 };
 use crate::{
     coordinator::{
         call::Caller,
         records::{LogRecord, decode_key},
+        seed::ClassicSeed,
         settings::Now,
     },
     metadata::{

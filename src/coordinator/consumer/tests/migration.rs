@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{
     super::{
-        ClassicSeed, ConsumerGroup, Refusal, SeedMember,
+        ConsumerGroup, Refusal,
         embedded::{
             ConsumerProtocolAssignment, ConsumerProtocolSubscription, EmbeddedTopicPartitions, read_assignment, write_assignment,
             write_subscription,
@@ -13,6 +13,7 @@ use super::{
     fixture::{GROUP, World, beat, join, partitions},
 };
 use crate::{
+    coordinator::seed::{ClassicSeed, Profile},
     protocol::messages::{
         consumer_group_heartbeat::ConsumerGroupHeartbeatRequest,
         heartbeat::HeartbeatRequest,
@@ -46,17 +47,16 @@ fn classic(member: &str, owned: &[i32]) -> JoinGroupRequest {
 }
 
 fn seed(assignment: Bytes) -> ClassicSeed {
-    let member = SeedMember {
-        member_id: Text::from_static("old"),
+    let member = Profile {
         client_id: Text::from_static("c"),
         client_host: Text::from_static("/h"),
         rebalance_timeout_ms: 60_000,
         session_timeout_ms: 10_000,
         protocols: vec![(Text::from_static("range"), subscription(&["t"], &[]))],
         assignment,
-        ..SeedMember::default()
+        ..Profile::default()
     };
-    ClassicSeed { generation: 5, protocol: Some(Text::from_static("range")), members: vec![member], rebalance: false }
+    ClassicSeed { generation: 5, protocol: Some(Text::from_static("range")), members: vec![(Text::from_static("old"), member)], rebalance: false }
 }
 
 fn assignment(partitions: &[i32], user_data: Option<&'static [u8]>) -> Bytes {
@@ -123,8 +123,8 @@ fn a_classic_group_is_taken_over_and_given_back() {
     let left = left.unwrap();
     assert!(left.rebalance);
     assert_eq!((left.generation, left.protocol.as_deref(), left.members.len()), (6, Some("range"), 1));
-    let member = &left.members[0];
-    assert_eq!((member.member_id.as_str(), member.session_timeout_ms), ("old", 10_000));
+    let (id, member) = &left.members[0];
+    assert_eq!((id.as_str(), member.session_timeout_ms), ("old", 10_000));
     assert_eq!(read_assignment(&member.assignment).unwrap().assigned_partitions[0].partitions, [0, 1]);
     assert!(world.group.is_empty());
 }
@@ -203,7 +203,7 @@ fn a_static_member_changes_its_protocol() {
     world.heartbeat(&beat("b", -1)).unwrap();
     let (joined, downgraded) = world.classic_join(&back).unwrap();
     let seed = downgraded.unwrap();
-    assert_eq!((seed.members.len(), seed.members[0].member_id == joined.member_id), (1, true));
+    assert_eq!((seed.members.len(), seed.members[0].0 == joined.member_id), (1, true));
     assert!(world.group.is_empty());
 }
 

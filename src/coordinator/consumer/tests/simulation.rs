@@ -381,8 +381,13 @@ fn off_the_wire(topics: &[ConsumerGroupHeartbeatTopicPartitions]) -> BTreeSet<(U
     topics.iter().flat_map(|topic| topic.partitions.iter().map(|partition| (topic.topic_id, *partition))).collect()
 }
 
+/// A few lives, or as many as `PROPTEST_CASES` says.
+fn lives() -> ProptestConfig {
+    std::env::var_os("PROPTEST_CASES").map_or_else(|| ProptestConfig::with_cases(96), |_| ProptestConfig::default())
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(lives())]
     #[test]
     fn no_partition_has_two_owners_and_quiet_groups_reach_their_target(events in vec(event(), 1..120)) {
         let mut life = Life::new();
