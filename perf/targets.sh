@@ -47,8 +47,13 @@ for name in "${files[@]}"; do
 done
 began=$(date +%s)
 # shellcheck disable=SC2086
-"$corelog" bench compare --scenario "${files[@]}" --only-of-targets --data-dir "$data" --results "$results" ${OPTIONS:-} 2>&1 |
-  tee "$results/log" >&2 || true
+"$corelog" bench compare --scenario "${files[@]}" --only-of-targets --data-dir "$data" --results "$results" ${OPTIONS:-} \
+  > >(tee "$results/log" >&2) 2>&1 &
+comparing=$!
+# It stops its brokers when it is told to end: nothing is left running, and what there is already is shown.
+trap 'kill "$comparing" 2>/dev/null || true' INT TERM
+while kill -0 "$comparing" 2>/dev/null; do wait "$comparing" || true; done
+trap - INT TERM
 status=0
 "$corelog" bench targets "${json[@]}" | tee "$results/table.md" || status=1
 echo "targets.sh: $(($(date +%s) - began)) s; results in $results" >&2

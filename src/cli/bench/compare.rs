@@ -148,7 +148,10 @@ pub(super) fn run(args: &CompareArgs, interrupt: &AtomicBool) -> Result<(), Fail
         let partial = comparison.partial;
         missed += comparison.verdicts().iter().filter(|verdict| !verdict.met).count();
         let document = Document::Comparison(Box::new(comparison));
-        super::print(&document)?;
+        if !parts.is_empty() {
+            super::say("\n")?;
+        }
+        super::say(&document.table())?;
         keep(args.results.as_deref(), &job.name, &document)?;
         parts.push(document);
         if partial {

@@ -108,7 +108,7 @@ struct Results {
 impl Results {
     /// Prints the result, and writes it where it was asked for.
     fn publish(&self, result: &Document) -> Result<(), Failure> {
-        print(result)?;
+        say(&result.table())?;
         self.write(result)
     }
 
@@ -243,8 +243,9 @@ impl Live {
     }
 }
 
-fn print(result: &Document) -> Result<(), Failure> {
-    output::answer(&result.table()).map_err(|error| Failure::Failed(format!("standard output: {error}")))
+/// Prints to standard output.
+fn say(text: &str) -> Result<(), Failure> {
+    output::answer(text).map_err(|error| Failure::Failed(format!("standard output: {error}")))
 }
 
 fn unwritten(path: &Path, error: &dyn std::fmt::Display) -> Failure {

@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::load::{compare::Comparison, document::Document};
 
-use super::{Failure, output};
+use super::{Failure, say};
 
 #[derive(Args, Debug)]
 pub(in crate::cli) struct TargetsArgs {
@@ -28,7 +28,7 @@ pub(super) fn run(args: &TargetsArgs) -> Result<(), Failure> {
             }
         }
     }
-    output::answer(&table).map_err(|error| Failure::Failed(format!("standard output: {error}")))?;
+    say(&table)?;
     if missed == 0 { Ok(()) } else { Err(Failure::Failed(format!("{missed} targets were missed"))) }
 }
 
