@@ -47,7 +47,7 @@ for name in "${files[@]}"; do
 done
 began=$(date +%s)
 # shellcheck disable=SC2086
-"$corelog" bench compare --scenario "${files[@]}" --only-of-targets --data-dir "$data" --results "$results" ${OPTIONS:-} \
+"$corelog" bench compare --scenario "${files[@]}" --only-of-targets --prepare-again 3s --data-dir "$data" --results "$results" ${OPTIONS:-} \
   > >(tee "$results/log" >&2) 2>&1 &
 comparing=$!
 # It stops its brokers when it is told to end: nothing is left running, and what there is already is shown.

@@ -195,7 +195,9 @@ impl Run<'_> {
         )?;
         let group = group.map(|group| {
             let ends: Vec<i64> = ends.iter().map(|end| end.load(Ordering::Relaxed)).collect();
-            group.finish(driven.ended_by.is_none().then_some(&ends[..]))
+            // They are not known if producers were given up on while they waited for answers.
+            let known = driven.ended_by.is_none() && ends.iter().all(|end| *end >= 0);
+            group.finish(known.then_some(&ends[..]))
         });
         let end = End { driven, group, window, started_ms };
         self.conclude(end, &template, &starts, progress)

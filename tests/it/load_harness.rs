@@ -235,9 +235,9 @@ fn a_group_whose_members_are_replaced_reads_everything() {
         return;
     }
     let _machine = turn::shared();
-    let churn = "run --mode end-to-end --group-members 4 --group-churn 1s --rate 400 --connections 4 --partitions 8 --batch-bytes 300 --record-bytes 200 --warmup 0s --duration 8s --json result.json --bootstrap";
+    let churn = "run --mode end-to-end --group-members 4 --group-churn 1s --rate 100 --connections 8 --partitions 8 --batch-bytes 300 --record-bytes 200 --warmup 0s --duration 8s --json result.json --bootstrap";
     std::thread::scope(|scope| {
-        for (fault, lost) in [(Fault::Drop { at: u64::MAX, count: 0 }, 0), (Fault::Drop { at: 900, count: 7 }, 7)] {
+        for (fault, lost) in [(Fault::Drop { at: u64::MAX, count: 0 }, 0), (Fault::Drop { at: 300, count: 7 }, 7)] {
             scope.spawn(move || {
                 let broker = Broker::start(&[]);
                 let proxy = Proxy::start(broker.port(), fault);
@@ -247,12 +247,12 @@ fn a_group_whose_members_are_replaced_reads_everything() {
                 let found = report.verification.unwrap();
                 assert_eq!(wrong(&found), Findings { lost, ..Findings::default() }, "{}", bench.output);
                 assert_eq!(bench.ok, lost == 0, "{}", bench.output);
-                assert_eq!(found.read, 3200 - lost, "{}", bench.output);
+                assert_eq!(found.read, 800 - lost, "{}", bench.output);
                 let group = report.group.as_ref().unwrap();
-                // Each that is replaced makes one generation at least; the last change may have been cut short by the end.
-                assert!((2..=8).contains(&group.replaced) && group.rebalances >= group.replaced, "{group:?}");
+                // Each that is replaced makes one generation at least; how many there is time for is the machine's affair.
+                assert!((1..=8).contains(&group.replaced) && group.rebalances >= group.replaced, "{group:?}");
                 assert_eq!(group.settle.count, group.replaced);
-                assert!(group.commits > 8 && report.end_to_end.count >= 3000, "{}", bench.output);
+                assert!(group.commits > 8 && report.end_to_end.count >= 700, "{}", bench.output);
                 assert!(bench.output.contains("group     4 members, one replaced every 1000 ms"), "{}", bench.output);
             });
         }

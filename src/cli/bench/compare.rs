@@ -124,7 +124,8 @@ pub(super) fn run(args: &CompareArgs, interrupt: &AtomicBool) -> Result<(), Fail
     }
     let live = Live::new();
     if jobs.len() > 1 {
-        eprintln!("{} comparisons, about {} minutes", jobs.len(), expected_ms(&jobs, args.prepare_again.0).div_ceil(60_000));
+        let minutes = expected_ms(&jobs, args.prepare_again.0).div_ceil(60_000);
+        super::tell(&format!("{} comparisons, about {minutes} minutes", jobs.len()));
     }
     let ceilings = args.common.ceilings(&place.cpus, &live)?;
     let mut parts = Vec::new();
@@ -137,7 +138,7 @@ pub(super) fn run(args: &CompareArgs, interrupt: &AtomicBool) -> Result<(), Fail
             Ok(comparison) => comparison,
             Err(error) if jobs.len() == 1 => return Err(error),
             Err(Failure::Usage(words) | Failure::Failed(words)) => {
-                eprintln!("{}: {words}", job.name);
+                super::tell(&format!("{}: {words}", job.name));
                 failed.push(format!("{}: {words}", job.name));
                 // Whatever state the brokers are in, the next scenario begins with others.
                 place.started.clear();

@@ -243,6 +243,12 @@ impl Live {
     }
 }
 
+/// Tells the user something beside the result.
+fn tell(line: &str) {
+    // A courtesy: where it cannot be shown the comparison goes on.
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
 /// Prints to standard output.
 fn say(text: &str) -> Result<(), Failure> {
     output::answer(text).map_err(|error| Failure::Failed(format!("standard output: {error}")))
