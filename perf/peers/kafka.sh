@@ -49,7 +49,7 @@ EOF
 
 jvm="-server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:InitiatingHeapOccupancyPercent=35 -XX:+ExplicitGCInvokesConcurrent -Djava.awt.headless=true"
 # shellcheck disable=SC2086
-java -Xmx256M -cp "$libs/*" kafka.tools.StorageTool format -t "$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | cut -c1-21)A" \
+java -Xmx256M -cp "$libs/*" kafka.tools.StorageTool format -t "$(head -c 16 /dev/urandom | base64 | tr '+/' 'AB' | cut -c1-21)A" \
   --ignore-formatted -c "$dir/server.properties" >"$dir/format.log" 2>&1 || { cat "$dir/format.log" >&2; exit 1; }
 # shellcheck disable=SC2086
 exec java ${KAFKA_HEAP:--Xms1G -Xmx1G} $jvm -cp "$libs/*" kafka.Kafka "$dir/server.properties" >"$dir/log" 2>&1

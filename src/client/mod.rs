@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! session   one question at a time, blocking: versions, metadata, topics, offsets
+//! group     a member of a consumer group, over a session
 //! produce   \ templates and readers without I/O: whoever owns the socket
 //! fetch     / drives them, pipelined
 //! frames    what a socket gives, cut into answers
@@ -20,3 +21,5 @@ pub mod produce;
 pub mod fetch;
 
 pub mod session;
+
+pub mod group;

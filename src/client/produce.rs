@@ -89,7 +89,7 @@ impl ProduceTemplate {
 
 /// What the broker says of one batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ProduceAnswer {
+pub struct ProduceAnswer<'a> {
     /// Which request this answers.
     pub correlation: i32,
     /// The partition.
@@ -100,13 +100,15 @@ pub struct ProduceAnswer {
     pub base_offset: Option<Offset>,
     /// Milliseconds the client is asked to stay silent for.
     pub throttle_ms: i32,
+    /// The error in the broker's words, if it has any.
+    pub words: Option<&'a [u8]>,
 }
 
 /// Reads an answer of any of [`VERSIONS`] to a request made by a [`ProduceTemplate`].
 ///
 /// # Errors
 /// If it is cut off, lies about a length, or is about anything but one partition.
-pub fn read_answer(frame: &[u8]) -> Result<ProduceAnswer, AnswerError> {
+pub fn read_answer(frame: &[u8]) -> Result<ProduceAnswer<'_>, AnswerError> {
     let mut cursor = Cursor::new(frame);
     let correlation = cursor.i32()?;
     cursor.skip_tags()?;
@@ -126,13 +128,13 @@ pub fn read_answer(frame: &[u8]) -> Result<ProduceAnswer, AnswerError> {
         cursor.compact_bytes()?;
         cursor.skip_tags()?;
     }
-    cursor.compact_bytes()?; // the error in words
+    let words = cursor.compact_bytes()?.filter(|words| !words.is_empty());
     cursor.skip_tags()?;
     cursor.skip_tags()?;
     let throttle_ms = cursor.i32()?;
     cursor.skip_tags()?;
     cursor.finish()?;
-    Ok(ProduceAnswer { correlation, partition, error_code, base_offset, throttle_ms })
+    Ok(ProduceAnswer { correlation, partition, error_code, base_offset, throttle_ms, words })
 }
 
 #[cfg(test)]
@@ -154,10 +156,11 @@ mod tests {
 
     #[test]
     fn an_answer_is_read_to_its_end() {
-        let read = read_answer(&answer(0)).unwrap();
+        let frame = answer(0);
+        let read = read_answer(&frame).unwrap();
         assert_eq!(
             read,
-            ProduceAnswer { correlation: 9, partition: 3, error_code: 0, base_offset: Offset::new(77), throttle_ms: 40 }
+            ProduceAnswer { correlation: 9, partition: 3, error_code: 0, base_offset: Offset::new(77), throttle_ms: 40, words: Some(&b"no"[..]) }
         );
         assert_eq!(read_answer(&answer(87)).unwrap().base_offset, None);
     }

@@ -56,6 +56,14 @@ pub enum SessionError {
         /// What happened.
         source: io::Error,
     },
+    /// The broker took the question and said nothing.
+    #[error("{api}: no answer within {} s", waited.as_secs_f64())]
+    Silent {
+        /// The question.
+        api: &'static str,
+        /// How long it had.
+        waited: Duration,
+    },
     /// Question or answer is not what the protocol allows.
     #[error("{api}: {source}")]
     Wire {
@@ -150,6 +158,7 @@ pub struct Session {
     client_id: Text,
     correlation: i32,
     versions: Vec<ApiVersion>,
+    timeout: Duration,
 }
 
 /// Connects to the first address of `address` (`host:port`) that answers within `timeout`.
@@ -178,16 +187,25 @@ impl Session {
     /// `Connect`, `Io`, `Wire`, `Subject`, `Refused`.
     pub fn open(address: &str, client_id: &str, timeout: Duration) -> Result<Self, SessionError> {
         let stream = connect(address, timeout)?;
-        let io_error = |source| SessionError::Io { api: "connect", source };
-        stream.set_read_timeout(Some(timeout)).map_err(io_error)?;
-        stream.set_write_timeout(Some(timeout)).map_err(io_error)?;
         let client_id = Text::from(client_id);
-        let mut session = Self { stream, client_id, correlation: 0, versions: Vec::new() };
+        let mut session = Self { stream, client_id, correlation: 0, versions: Vec::new(), timeout };
+        session.wait_at_most(timeout)?;
         // Version 0 is answered by every broker.
         let answer: ApiVersionsResponse = session.exchange("ApiVersions", &ApiVersionsRequest::default(), 0)?;
         refuse("ApiVersions", answer.error_code, None)?;
         session.versions = answer.api_keys;
         Ok(session)
+    }
+
+    /// Bounds every later answer by `timeout`.
+    ///
+    /// # Errors
+    /// `Io` if the connection is gone.
+    pub fn wait_at_most(&mut self, timeout: Duration) -> Result<(), SessionError> {
+        let failed = |source| SessionError::Io { api: "connect", source };
+        self.timeout = timeout;
+        self.stream.set_read_timeout(Some(timeout)).map_err(failed)?;
+        self.stream.set_write_timeout(Some(timeout)).map_err(failed)
     }
 
     /// The broker's end of the connection.
@@ -374,9 +392,31 @@ impl Session {
     }
 
     /// Asks in the highest version that both sides speak.
-    fn ask<Q: Message, A: Message>(&mut self, api: &'static str, request: &Q) -> Result<A, SessionError> {
-        let version = self.negotiate(Q::API_KEY, Q::VERSIONS)?;
+    pub(super) fn ask<Q: Message, A: Message>(&mut self, api: &'static str, request: &Q) -> Result<A, SessionError> {
+        self.ask_within(api, request, Q::VERSIONS)
+    }
+
+    /// Asks in the highest version that both sides speak, of those in `versions`.
+    pub(super) fn ask_within<Q: Message, A: Message>(
+        &mut self,
+        api: &'static str,
+        request: &Q,
+        versions: RangeInclusive<i16>,
+    ) -> Result<A, SessionError> {
+        let version = self.negotiate(Q::API_KEY, versions)?;
         self.exchange(api, request, version)
+    }
+
+    /// Sends a whole frame, and reads the one that answers it.
+    ///
+    /// # Errors
+    /// `Io`, `Silent`.
+    pub fn exchange_frame(&mut self, api: &'static str, frame: &[u8]) -> Result<Vec<u8>, SessionError> {
+        let waited = self.timeout;
+        self.transfer(frame).map_err(|source| match source.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => SessionError::Silent { api, waited },
+            _ => SessionError::Io { api, source },
+        })
     }
 
     /// Sends a request and reads what answers it, to its end.
@@ -389,7 +429,7 @@ impl Session {
         let wire = |source| SessionError::Wire { api, source };
         self.correlation = self.correlation.wrapping_add(1);
         let frame = request_frame(self.correlation, Some(self.client_id.clone()), request, version).map_err(wire)?;
-        let answer = self.transfer(&frame).map_err(|source| SessionError::Io { api, source })?;
+        let answer = self.exchange_frame(api, &frame)?;
         let info = api::served(Q::API_KEY).ok_or(SessionError::Subject { api })?;
         let mut reader = Reader::new(Bytes::from(answer));
         let header = ResponseHeader::decode(&mut reader, info, version).map_err(wire)?;
@@ -415,7 +455,7 @@ impl Session {
     }
 }
 
-fn refuse(api: &'static str, code: i16, message: Option<&Text>) -> Result<(), SessionError> {
+pub(super) fn refuse(api: &'static str, code: i16, message: Option<&Text>) -> Result<(), SessionError> {
     let refused = || SessionError::Refused { api, code, message: message.map(|words| words.to_string()) };
     if code == 0 { Ok(()) } else { Err(refused()) }
 }

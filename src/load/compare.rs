@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     beside,
     ceiling::Ceilings,
+    compare_table::show,
     plan::Plan,
     report::{Durations, RunReport, SCHEMA_VERSION},
     run::Progress,
@@ -175,6 +176,10 @@ pub const METRICS: &[Metric] = &[
     Metric { name: "p99 ms", more_is_better: false, read: |r| headline(r).ms("p99") },
     Metric { name: "p99.9 ms", more_is_better: false, read: |r| headline(r).ms("p99.9") },
     Metric { name: "max ms", more_is_better: false, read: |r| headline(r).ms("max") },
+    Metric { name: "produce p50 ms", more_is_better: false, read: |r| if r.end_to_end.count > 0 { r.latency.ms("p50") } else { None } },
+    Metric { name: "produce p99 ms", more_is_better: false, read: |r| if r.end_to_end.count > 0 { r.latency.ms("p99") } else { None } },
+    Metric { name: "settle p50 ms", more_is_better: false, read: |r| r.group.as_ref()?.settle.ms("p50") },
+    Metric { name: "settle max ms", more_is_better: false, read: |r| r.group.as_ref()?.settle.ms("max") },
     Metric { name: "resident MB", more_is_better: false, read: |r| r.broker.as_ref()?.resident_bytes.map(|b| b as f64 / 1e6) },
     Metric { name: "written MB", more_is_better: false, read: |r| r.broker.as_ref()?.written_bytes.map(|b| b as f64 / 1e6) },
     Metric { name: "read MB", more_is_better: false, read: |r| r.broker.as_ref()?.read_bytes.map(|b| b as f64 / 1e6) },
@@ -195,6 +200,12 @@ impl CaseRuns {
         Spread::of(self.values(contestant, metric))
     }
 
+    /// True if the contestant reached the rate that was asked for in no turn.
+    fn never_holds_its_rate(&self, contestant: usize) -> bool {
+        let kept = |turn: &Vec<RunReport>| turn.get(contestant)?.schedule;
+        !self.turns.is_empty() && self.turns.iter().all(|turn| kept(turn).is_some_and(|kept| !kept.is_reached()))
+    }
+
     fn values(&self, contestant: usize, metric: &Metric) -> impl Iterator<Item = f64> {
         self.turns.iter().filter_map(move |turn| metric.of(turn.get(contestant)?))
     }
@@ -213,27 +224,55 @@ pub struct Verdict<'a> {
     pub target: &'a Target,
     /// The ratio or the figure, if the runs have it.
     pub value: Option<f64>,
+    /// The same in words, with its spread, both sides of a ratio and what their acknowledgements were worth; or why there
+    /// is none.
+    pub measured: String,
     /// It was kept.
     pub met: bool,
 }
 
 impl Verdict<'_> {
+    /// The bound in words.
+    pub fn bound(&self) -> String {
+        format!("{} {}", self.target.figure, self.limit())
+    }
+
+    fn limit(&self) -> String {
+        let target = self.target;
+        let over: Vec<&str> = [&target.of, &target.of_case].into_iter().flatten().map(String::as_str).collect();
+        let (sign, bound) = if target.at_most.is_some() { ("<=", target.at_most) } else { (">=", target.at_least) };
+        let bound = bound.unwrap_or_default();
+        if over.is_empty() {
+            return format!("{sign} {bound}");
+        }
+        format!("over {}{} {sign} {bound}x", over.join(", "), if target.best { " (best turn)" } else { "" })
+    }
+
     /// In words.
     pub fn words(&self) -> String {
-        let target = self.target;
-        let mut what = target.figure.clone();
-        if let Some(case) = &target.case {
-            what = format!("{what} ({case})");
+        let case = self.target.case.as_ref().map(|case| format!(" ({case})")).unwrap_or_default();
+        let met = if self.met { "MET" } else { "MISSED" };
+        format!("{met:<6} {}{case} {}: {}", self.target.figure, self.limit(), self.measured)
+    }
+}
+
+/// What a target compares: the first contestant's figure, and what it is divided by.
+struct Sides<'a> {
+    metric: &'static Metric,
+    case: &'a CaseRuns,
+    other: Option<(&'a CaseRuns, usize)>,
+}
+
+impl Sides<'_> {
+    /// The figure itself, or its ratio: turn by turn, or to the best turn of what it is compared with.
+    fn value(&self, best: bool) -> Option<Spread> {
+        let Some((case, at)) = self.other else { return self.case.spread(0, self.metric) };
+        if !best {
+            return self.case.ratio(0, (case, at), self.metric);
         }
-        let over: Vec<&str> = [&target.of, &target.of_case].into_iter().flatten().map(String::as_str).collect();
-        let unit = if over.is_empty() { "" } else { "x" };
-        if !over.is_empty() {
-            what = format!("{what} over {}{}", over.join(", "), if target.best { " (best turn)" } else { "" });
-        }
-        let (sign, bound) = target.at_least.map_or((">=", target.at_most), |bound| (">=", Some(bound)));
-        let sign = if target.at_most.is_some() { "<=" } else { sign };
-        let value = self.value.map_or_else(|| "not measured".to_owned(), |value| format!("{value:.3}{unit}"));
-        format!("{:<6} {what} {sign} {}{unit}: {value}", if self.met { "MET" } else { "MISSED" }, bound.unwrap_or_default())
+        let theirs = case.spread(at, self.metric)?;
+        let best = if self.metric.more_is_better { theirs.high } else { theirs.low };
+        Spread::of(self.case.values(0, self.metric).map(|value| value / best))
     }
 }
 
@@ -245,31 +284,62 @@ impl Comparison {
 
     /// What came of the targets. Those about contestants that did not take part are left out.
     pub fn verdicts(&self) -> Vec<Verdict<'_>> {
-        let verdict = |target| {
-            let value = self.value(target);
-            let met = value.is_some_and(|value| {
-                target.at_least.is_none_or(|bound| value >= bound) && target.at_most.is_none_or(|bound| value <= bound)
-            });
-            Verdict { target, value, met }
-        };
         let takes_part = |target: &&Target| target.of.as_ref().is_none_or(|name| self.contestants.contains(name));
-        self.targets.iter().filter(takes_part).map(verdict).collect()
+        self.targets.iter().filter(takes_part).map(|target| self.verdict(target)).collect()
     }
 
-    fn value(&self, target: &Target) -> Option<f64> {
+    fn verdict<'a>(&'a self, target: &'a Target) -> Verdict<'a> {
+        let within = |value: f64| {
+            target.at_least.is_none_or(|bound| value >= bound) && target.at_most.is_none_or(|bound| value <= bound)
+        };
+        let Some(sides) = self.sides(target) else {
+            return Verdict { target, value: None, measured: "not measured".to_owned(), met: false };
+        };
+        let spread = sides.value(target.best);
+        let value = spread.map(|spread| spread.median);
+        let mut met = value.is_some_and(within);
+        let measured = match spread {
+            Some(spread) => self.in_words(&sides, spread),
+            None => {
+                // Latencies at a rate that the peer does not hold are beyond any ratio.
+                let beyond = sides.other.is_some_and(|(case, at)| at > 0 && case.never_holds_its_rate(at)) && !sides.metric.more_is_better;
+                let ours = sides.case.spread(0, sides.metric);
+                met = beyond && ours.is_some() && target.at_most.is_some();
+                match (ours, target.of.as_ref()) {
+                    (Some(ours), Some(of)) if met => format!("{}; {of} does not hold the rate", show(Some(ours), "")),
+                    _ if sides.case.never_holds_its_rate(0) => format!("{} does not hold the rate", self.contestants[0]),
+                    _ => "not measured".to_owned(),
+                }
+            }
+        };
+        Verdict { target, value, measured, met }
+    }
+
+    fn sides<'a>(&'a self, target: &Target) -> Option<Sides<'a>> {
         let metric = Metric::named(&target.figure)?;
-        let case = self.case(target.case.as_ref())?;
+        let case = self.case(target.case.as_ref()).filter(|case| !case.turns.is_empty())?;
         if target.of.is_none() && target.of_case.is_none() {
-            return Some(case.spread(0, metric)?.median);
+            return Some(Sides { metric, case, other: None });
         }
         let other_case = self.case(target.of_case.as_ref().or(target.case.as_ref()))?;
         let other = target.of.as_ref().map_or(Some(0), |name| self.contestants.iter().position(|known| known == name))?;
-        if target.best {
-            let theirs = other_case.spread(other, metric)?;
-            let best = if metric.more_is_better { theirs.high } else { theirs.low };
-            return Some(case.spread(0, metric)?.median / best);
-        }
-        Some(case.ratio(0, (other_case, other), metric)?.median)
+        Some(Sides { metric, case, other: Some((other_case, other)) })
+    }
+
+    fn in_words(&self, sides: &Sides<'_>, spread: Spread) -> String {
+        let worth = |case: &CaseRuns, at: usize| {
+            let report = case.turns.first().and_then(|turn| turn.get(at));
+            report.map_or_else(String::new, |report| format!(" [{}]", report.identity.durability.label()))
+        };
+        let Some((other, at)) = sides.other else { return format!("{}{}", show(Some(spread), ""), worth(sides.case, 0)) };
+        format!(
+            "{}: {}{} against {}{}",
+            show(Some(spread), "x"),
+            show(sides.case.spread(0, sides.metric), ""),
+            worth(sides.case, 0),
+            show(other.spread(at, sides.metric), ""),
+            worth(other, at)
+        )
     }
 
     /// What makes the comparison worthless, in words.
@@ -349,6 +419,6 @@ mod tests {
         let met: Vec<bool> = verdicts.iter().map(|verdict| verdict.met).collect();
         assert_eq!(met, [true, false, true, false], "{verdicts:?}");
         assert_eq!(verdicts[0].value, Some(2.0));
-        assert!(verdicts[1].words().starts_with("MISSED produced MB/s over kafka (best turn) >= 2.1x: 2.000x"), "{}", verdicts[1].words());
+        assert!(verdicts[1].words().starts_with("MISSED produced MB/s over kafka (best turn) >= 2.1x: 2.00x (1.86-2.14): 280.0 (260.0-300.0) [unknown] against 130.0"), "{}", verdicts[1].words());
     }
 }

@@ -68,8 +68,6 @@ pub(super) struct ConsumerSettings {
     pub(super) positions: Vec<Position>,
     /// Looks into every record; without it only batch headers are read.
     pub(super) verifier: Option<Verifier>,
-    /// If only the harness reads here: not part of the load that is measured.
-    pub(super) silent: bool,
 }
 
 /// See the file.
@@ -132,9 +130,6 @@ impl Consumer {
             self.given_up = !ErrorCode::from_code(code).is_some_and(|code| {
                 matches!(code, ErrorCode::OffsetOutOfRange | ErrorCode::LeaderNotAvailable)
             });
-        }
-        if self.settings.silent {
-            return Ok(());
         }
         context.tally.throttle_ms += u64::from(answer.throttle_ms.max(0).unsigned_abs());
         if context.window.contains(context.now_ns) {
@@ -213,7 +208,7 @@ impl Consumer {
 }
 
 /// Looks into every record of a batch, which ends before `next`, from the wanted offset on.
-fn verify(batch: &[u8], next: i64, position: &Position, verifier: &mut Verifier, context: &mut Context<'_>) {
+pub(super) fn verify(batch: &[u8], next: i64, position: &Position, verifier: &mut Verifier, context: &mut Context<'_>) {
     let sound = Records::open(batch, DECOMPRESSED_BYTES_MAX).and_then(|records| {
         records.header().verify(batch)?;
         Ok(records)

@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use crate::client::session::name_of;
+
 use super::{
     clock::{SECOND_NS, now_ns},
     disk::Disk,
@@ -24,6 +26,9 @@ const WATCH: Duration = Duration::from_millis(20);
 const SECOND_SHORT_NS: u64 = SECOND_NS / 50;
 /// How often the broker's disk is looked at.
 const DISK_NS: u64 = SECOND_NS / 4;
+
+/// Seconds in a row in which a broker may refuse everything before a run is given up: there is no figure to wait for.
+const REFUSED_SECONDS_MAX: u32 = 3;
 
 /// One whole second of the window.
 #[derive(Clone, Debug)]
@@ -48,6 +53,8 @@ pub(super) struct Phase<'a> {
     pub(super) interrupt: &'a AtomicBool,
     /// The broker's disk, if it is to be watched.
     pub(super) disk: Option<Disk<'a>>,
+    /// Longest without any answer before the phase is given up; `None` where the window bounds it.
+    pub(super) silence_ns: Option<u64>,
     /// Called for every second that is complete.
     pub(super) each_second: &'a mut dyn FnMut(&Second),
     /// Called once when all producers are done.
@@ -78,6 +85,12 @@ pub enum EndedBy {
     /// The broker's disk.
     #[error("{0}")]
     Disk(String),
+    /// The broker refused everything.
+    #[error("the broker, which refused everything for {REFUSED_SECONDS_MAX} seconds, with {0}")]
+    Refusals(String),
+    /// The broker said nothing.
+    #[error("the broker, which answered nothing for {0} seconds")]
+    Silence(u64),
 }
 
 /// Runs `connections` on the phase's cores until all are done.
@@ -130,6 +143,10 @@ struct Watch {
     ended_ns: Option<u64>,
     ended_by: Option<EndedBy>,
     disk_looked_ns: u64,
+    refused_seconds: u32,
+    refused_with: String,
+    /// When the last answer was counted.
+    answered_ns: u64,
 }
 
 impl Watch {
@@ -148,6 +165,9 @@ impl Watch {
             ended_ns: None,
             ended_by: None,
             disk_looked_ns: 0,
+            refused_seconds: 0,
+            refused_with: String::new(),
+            answered_ns: window.begin_ns,
         }
     }
 
@@ -189,8 +209,14 @@ impl Watch {
         if phase.interrupt.load(Ordering::Relaxed) {
             return Some(EndedBy::Signal);
         }
-        let disk = phase.disk?;
+        if self.refused_seconds >= REFUSED_SECONDS_MAX {
+            return Some(EndedBy::Refusals(self.refused_with.clone()));
+        }
         let now = now_ns();
+        if let Some(silence_ns) = phase.silence_ns.filter(|silence_ns| now > self.answered_ns + silence_ns) {
+            return Some(EndedBy::Silence(silence_ns / SECOND_NS));
+        }
+        let disk = phase.disk?;
         if now < self.disk_looked_ns + DISK_NS {
             return None;
         }
@@ -224,6 +250,9 @@ impl Watch {
             return;
         }
         self.total.merge(tally);
+        if tally.produced.requests + tally.fetched.requests > 0 {
+            self.answered_ns = now_ns();
+        }
         let (workers, merged) = self.pending.entry(at).or_default();
         *workers += 1;
         merged.merge(tally);
@@ -232,10 +261,22 @@ impl Watch {
             return;
         }
         if let Some((_, tally)) = self.pending.remove(&at) {
+            self.count_refusals(&tally);
             let second = Second { at, tally, broker: phase.broker.map(Process::usage) };
             (phase.each_second)(&second);
             self.seconds.push(second);
         }
+    }
+
+    fn count_refusals(&mut self, second: &Tally) {
+        let taken = second.produced.requests > 0 || second.fetched.records > 0;
+        let Some((code, _)) = second.errors.iter().max_by_key(|(_, count)| **count).filter(|_| !taken) else {
+            self.refused_seconds = 0;
+            return;
+        };
+        self.refused_seconds += 1;
+        let words = second.words.get(code).map(|words| format!(": {words}")).unwrap_or_default();
+        self.refused_with = format!("{} ({code}){words}", name_of(*code));
     }
 
     fn finish(&mut self, finished: Box<Finished>, phase: &mut Phase<'_>) {

@@ -29,6 +29,9 @@ pub enum LaneError {
     /// The broker answers what was not asked.
     #[error("the broker sent an answer that nothing was asked for")]
     Unasked,
+    /// A member of a consumer group gave up.
+    #[error("{0}")]
+    Member(String),
     /// The connection broke.
     #[error("the connection broke: {0}")]
     Connection(String),

@@ -3,6 +3,7 @@
 //! ```text
 //! plan -> run -> setup (topic, connections) -> drive (one thread a core) -> outcome
 //!                  producer, consumer: lanes, pure; sending: their bytes out
+//!                  group: members of a consumer group beside them, threads that block
 //!                  schedule: when; body: what; verify: was it kept; tally: counts and histograms
 //! process: what the broker's process used; ceiling: what the host can do
 //!
@@ -27,6 +28,8 @@ mod lane;
 pub use lane::LaneError;
 mod producer;
 mod consumer;
+mod group;
+pub use group::GroupCounts;
 mod sending;
 
 pub mod schedule;

@@ -51,6 +51,7 @@ impl Started {
     /// # Errors
     /// If it cannot be started, ends, or does not answer in time.
     pub fn start(kind: &Kind, name: &str, port: u16, directory: &Path, cpus: &str) -> Result<Self, RunError> {
+        wait_for_port(name, port)?;
         let directory = directory.join(format!("{name}-{port}"));
         std::fs::create_dir_all(&directory).map_err(RunError::host("make a folder for a broker"))?;
         let mut command = command(kind, port, &directory)?;
@@ -139,6 +140,20 @@ fn command(kind: &Kind, port: u16, directory: &Path) -> Result<Command, RunError
             Ok(command)
         }
     }
+}
+
+/// Waits until a broker can listen on `port` and the one after it: one of an earlier run may be about to stop.
+fn wait_for_port(name: &str, port: u16) -> Result<(), RunError> {
+    let until = clock::now_ns() + STOP_NS;
+    for port in [port, port.saturating_add(1)] {
+        while let Err(error) = std::net::TcpListener::bind(("127.0.0.1", port)) {
+            if clock::now_ns() > until {
+                return Err(RunError::Broker(format!("{name} cannot listen on port {port}: {error}")));
+            }
+            clock::pause(100_000_000);
+        }
+    }
+    Ok(())
 }
 
 /// Starts `command` from a thread that runs on `cpus`: children inherit its cores.

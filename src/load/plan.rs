@@ -45,6 +45,15 @@ pub struct FetchPlan {
     pub cold: bool,
 }
 
+/// A consumer group instead of consumers that know their partitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupPlan {
+    /// Members at a time.
+    pub members: usize,
+    /// Milliseconds after which one leaves and another one comes, again and again; 0: nobody does.
+    pub churn_ms: u64,
+}
+
 /// One run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
@@ -76,6 +85,8 @@ pub struct Plan {
     pub arrivals: Option<Arrivals>,
     /// How consumers read.
     pub fetch: FetchPlan,
+    /// Who reads in an end-to-end run, if it is a consumer group.
+    pub group: Option<GroupPlan>,
     /// Milliseconds before anything counts.
     pub warmup_ms: u64,
     /// Milliseconds that count.
@@ -97,6 +108,8 @@ pub struct PlanError(pub String);
 
 /// Largest batch: what a frame may hold.
 const BATCH_BYTES_MAX: usize = 64 << 20;
+/// Most members of a group: each is a thread and two connections.
+const GROUP_MEMBERS_MAX: usize = 500;
 /// Most connections of one run.
 const CONNECTIONS_MAX: usize = 20_000;
 
@@ -134,6 +147,9 @@ impl Plan {
             self.mode == Mode::EndToEnd && self.acks == Acks::None,
             "an end-to-end run needs answers to know what was written: use acks 1 or all",
         )?;
+        refuse(self.group.is_some() && self.mode != Mode::EndToEnd, "a consumer group reads in end-to-end runs only")?;
+        refuse(self.group.is_some_and(|group| !(1..=GROUP_MEMBERS_MAX).contains(&group.members)), "a group has 1 to 500 members")?;
+        refuse(self.group.is_some() && self.fetch.fan_out, "members of a group share the partitions: no fan-out")?;
         refuse(self.idempotent && self.acks != Acks::All, "an idempotent producer needs acks=all")?;
         refuse(self.idempotent && self.in_flight > 5, "an idempotent producer has at most 5 requests in flight")?;
         refuse(
@@ -149,7 +165,7 @@ impl Plan {
 
     /// Consuming connections of this mode.
     pub fn consumers(&self) -> usize {
-        if self.mode == Mode::Produce { 0 } else { self.fetch.consumers }
+        if self.mode == Mode::Produce || self.group.is_some() { 0 } else { self.fetch.consumers }
     }
 
     /// True if records carry stamps.

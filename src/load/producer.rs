@@ -198,7 +198,7 @@ impl Producer {
             let range = flight.first_sequence..flight.first_sequence + self.settings.template.records();
             self.ledgers[flight.partition].refuse(range);
             if context.window.contains(context.now_ns) {
-                context.tally.error(answer.error_code);
+                context.tally.refused(answer.error_code, answer.words);
             }
         }
         self.reuse(flight.body);

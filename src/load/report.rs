@@ -16,7 +16,8 @@ use super::{
     clock::SECOND_NS,
     drive::Second,
     environment::{Host, Identity},
-    plan::{FetchPlan, Mode, Plan},
+    group::GroupCounts,
+    plan::{FetchPlan, GroupPlan, Mode, Plan},
     process,
     run::Outcome,
     tally::Traffic,
@@ -71,6 +72,9 @@ pub struct RunReport {
     pub end_to_end: Durations,
     /// Requests answered with an error, by Kafka's name.
     pub errors: BTreeMap<String, u64>,
+    /// What the broker said to the first of each of them, if it said anything.
+    #[serde(default)]
+    pub error_words: BTreeMap<String, String>,
     /// Requests without any answer.
     pub unanswered: u64,
     /// Lost connections, in words.
@@ -79,6 +83,9 @@ pub struct RunReport {
     pub throttle_ms: u64,
     /// What verification found; absent if nothing was verified.
     pub verification: Option<Findings>,
+    /// What became of the consumer group, if one read.
+    #[serde(default)]
+    pub group: Option<GroupReport>,
     /// Verification did not read everything.
     pub verification_incomplete: bool,
     /// Who the broker is, and what its acknowledgements mean.
@@ -237,6 +244,43 @@ pub struct Broker {
     pub read_bytes: Option<u64>,
 }
 
+/// A consumer group within the window.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GroupReport {
+    /// Members at a time.
+    pub members: usize,
+    /// Milliseconds after which one was replaced; 0: none was.
+    pub churn_ms: u64,
+    /// Members that left, each replaced by a new one.
+    pub replaced: u64,
+    /// Generations that began.
+    pub rebalances: u64,
+    /// From asking one to leave until the new one and all others have their partitions.
+    pub settle: Durations,
+    /// Records that were delivered again.
+    pub redelivered: u64,
+    /// Commits that were taken, and those that were refused because the group was changing; of the whole run.
+    pub commits: u64,
+    /// See `commits`.
+    pub commits_refused: u64,
+}
+
+impl GroupReport {
+    fn new(plan: &Plan, counts: &GroupCounts) -> Self {
+        let group = plan.group.unwrap_or(GroupPlan { members: 0, churn_ms: 0 });
+        Self {
+            members: group.members,
+            churn_ms: group.churn_ms,
+            replaced: counts.replaced,
+            rebalances: counts.rebalances,
+            settle: Durations::new(&counts.settle, true),
+            redelivered: counts.redelivered,
+            commits: counts.commits,
+            commits_refused: counts.commits_refused,
+        }
+    }
+}
+
 /// A thread of the client.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names say it")]
@@ -322,11 +366,13 @@ impl RunReport {
             latency: Durations::new(&total.latency, shown),
             service: Durations::new(&total.service, shown),
             end_to_end: Durations::new(&total.end_to_end, shown),
-            errors: total.errors.iter().map(|(code, count)| (format!("{} ({code})", name_of(*code)), *count)).collect(),
+            errors: total.errors.iter().map(|(code, count)| (error_name(*code), *count)).collect(),
+            error_words: total.words.iter().map(|(code, words)| (error_name(*code), words.clone())).collect(),
             unanswered: outcome.unanswered,
             failures: outcome.failures.iter().map(ToString::to_string).collect(),
             throttle_ms: total.throttle_ms,
             verification: outcome.findings,
+            group: outcome.group.as_ref().map(|counts| GroupReport::new(plan, counts)),
             verification_incomplete: outcome.incomplete,
             limit: limit(schedule, busiest, broker.as_ref().and_then(|broker| broker.busy)),
             identity: outcome.identity.clone(),
@@ -370,10 +416,15 @@ impl RunReport {
             faults.push(format!("{} requests without an answer", self.unanswered));
         }
         for (name, count) in &self.errors {
-            faults.push(format!("{count} requests refused with {name}"));
+            let words = self.error_words.get(name).map(|words| format!(", the first with the words {words:?}")).unwrap_or_default();
+            faults.push(format!("{count} requests refused with {name}{words}"));
         }
         faults
     }
+}
+
+fn error_name(code: i16) -> String {
+    format!("{} ({code})", name_of(code))
 }
 
 fn per_s(count: u64, seconds: f64) -> f64 {
@@ -436,7 +487,7 @@ fn load(plan: &Plan, outcome: &Outcome) -> Load {
         .to_owned(),
         idempotent: plan.idempotent,
         arrivals: plan.arrivals.map(|arrivals| arrivals.to_string()),
-        fetch: (plan.mode != Mode::Produce).then(|| plan.fetch.clone()),
+        fetch: (plan.mode == Mode::Fetch || plan.consumers() > 0).then(|| plan.fetch.clone()),
         warmup_ms: plan.warmup_ms,
         duration_ms: plan.duration_ms,
         cpus: plan.cpus.clone(),
@@ -500,6 +551,7 @@ impl RunReport {
             unsent: 0,
             failures: Vec::new(),
             findings: None,
+            group: None,
             incomplete: false,
             ended_by: None,
             batch: (1000, 1),

@@ -16,6 +16,7 @@ use super::{
     consumer::AtEnd,
     disk::Disk,
     drive::{self, Driven, EndedBy, Phase, Second},
+    group::{Group, GroupCounts, GroupOutcome},
     environment::Identity,
     lane::{Lane, LaneError},
     plan::{Mode, Plan, PlanError},
@@ -32,6 +33,8 @@ const DRAIN_NS: u64 = 30 * SECOND_NS;
 const SETTLE_NS: u64 = 200_000_000;
 /// Longest that writing beforehand, or reading back, may take.
 const ASIDE_NS: u64 = 3600 * SECOND_NS;
+/// Longest that it may go without an answer.
+const SILENCE_NS: u64 = 60 * SECOND_NS;
 /// Bytes of the batches that are written before a fetch run.
 const PREFILL_IN_FLIGHT: usize = 4;
 
@@ -82,6 +85,8 @@ pub struct Outcome {
     pub failures: Vec<LaneError>,
     /// What verification found, if there was one.
     pub findings: Option<Findings>,
+    /// What became of the consumer group, if one read.
+    pub group: Option<GroupCounts>,
     /// Verification could not read everything.
     pub incomplete: bool,
     /// What ended it before its time.
@@ -130,6 +135,14 @@ fn delete(session: &mut Session, plan: &Plan, topic: &Topic) -> Result<(), RunEr
     Ok(())
 }
 
+/// What is left when the load is over.
+struct End {
+    driven: Driven,
+    group: Option<GroupOutcome>,
+    window: Window,
+    started_ms: i64,
+}
+
 struct Run<'a> {
     plan: &'a Plan,
     run: u32,
@@ -151,11 +164,19 @@ impl Run<'_> {
         let starts = self.topic.ends(LogEnd::End)?;
         let starts = if self.plan.mode == Mode::Fetch { self.topic.ends(LogEnd::Start)? } else { starts };
         let ends: Arc<[AtomicI64]> = starts.iter().map(|_| AtomicI64::new(-1)).collect();
+        let group = self.plan.group.map(|group| {
+            progress(Progress::Doing("gathering the group"));
+            Group::start(self.plan, group, self.topic, self.run, &starts)
+        });
+        let group = group.transpose()?;
         let begin_ns = now_ns() + SETTLE_NS;
         let start_ns = begin_ns + self.plan.warmup_ms * 1_000_000;
         let end_ns = start_ns + self.plan.duration_ms * 1_000_000;
         let window = Window { begin_ns, start_ns, end_ns, drain_ns: end_ns + DRAIN_NS };
         let connections = self.connect(&template, &starts, &ends, begin_ns)?;
+        if let Some(group) = &group {
+            group.begin(window);
+        }
         progress(Progress::Running);
         let started_ms = clock::wall_ms();
         let driven = drive::run(
@@ -167,11 +188,19 @@ impl Run<'_> {
                 broker: self.broker.as_ref(),
                 interrupt: self.interrupt,
                 disk: self.disk(),
+                silence_ns: None,
                 each_second: &mut |second| progress(Progress::Second(second)),
                 produced: &mut || self.publish_ends(&ends),
             },
         )?;
-        self.conclude(driven, &window, started_ms, &template, &starts, progress)
+        let group = group.map(|group| {
+            let ends: Vec<i64> = ends.iter().map(|end| end.load(Ordering::Relaxed)).collect();
+            // They are not known if producers were given up on while they waited for answers.
+            let known = driven.ended_by.is_none() && ends.iter().all(|end| *end >= 0);
+            group.finish(known.then_some(&ends[..]))
+        });
+        let end = End { driven, group, window, started_ms };
+        self.conclude(end, &template, &starts, progress)
     }
 
     /// The disk of a broker on this host.
@@ -222,7 +251,6 @@ impl Run<'_> {
                 consumers: plan.consumers(),
                 fan_out: plan.fetch.fan_out,
                 run: plan.stamps().then_some(self.run),
-                silent: false,
             };
             connections.extend(consuming.connect(|partition| {
                 let at = partition.unsigned_abs() as usize;
@@ -288,6 +316,7 @@ impl Run<'_> {
                 broker: None,
                 interrupt: self.interrupt,
                 disk: self.disk(),
+                silence_ns: Some(SILENCE_NS),
                 each_second: &mut |_| {},
                 produced: &mut || Ok(()),
             },
@@ -296,16 +325,17 @@ impl Run<'_> {
 
     fn conclude(
         &self,
-        driven: Driven,
-        window: &Window,
-        started_ms: i64,
+        End { mut driven, group, window, started_ms }: End,
         template: &Template,
         starts: &[i64],
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Outcome, RunError> {
         let measured_s = driven.measured_ns as f64 / SECOND_NS as f64;
         // What was due after an early end was not missed.
-        let window = &Window { end_ns: window.start_ns + driven.measured_ns, ..*window };
+        let window = &Window { end_ns: window.start_ns + driven.measured_ns, ..window };
+        if let Some(group) = &group {
+            driven.total.merge(&group.tally);
+        }
         let mut outcome = Outcome {
             identity: self.identity.clone(),
             started_ms,
@@ -317,7 +347,8 @@ impl Run<'_> {
             unsent: 0,
             failures: Vec::new(),
             findings: None,
-            incomplete: false,
+            group: group.as_ref().map(|group| group.counts.clone()),
+            incomplete: group.as_ref().is_some_and(|group| !group.complete),
             ended_by: driven.ended_by,
             batch: (template.len() as u64, template.records()),
             total: driven.total,
@@ -331,6 +362,10 @@ impl Run<'_> {
             for lane in finished.lanes {
                 outcome.take_lane(lane, window, &mut ledgers, &mut read);
             }
+        }
+        if let Some(group) = group {
+            outcome.failures.extend(group.failures.into_iter().map(LaneError::Member));
+            read = Some(group.verifier);
         }
         let whole = outcome.ended_by.is_none();
         if self.plan.verify && self.plan.mode == Mode::Produce && whole {
@@ -357,7 +392,6 @@ impl Run<'_> {
             consumers: self.topic.leaders.len().min(self.plan.cpus.len().max(1) * 2),
             fan_out: false,
             run: Some(self.run),
-            silent: true,
         };
         let connections = consuming.connect(|partition| {
             let at = partition.unsigned_abs() as usize;

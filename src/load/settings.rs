@@ -8,7 +8,7 @@ use crate::{client::produce::Acks, record::Codec};
 
 use super::{
     body::Shape,
-    plan::{FetchPlan, Mode, Plan, PlanError},
+    plan::{FetchPlan, GroupPlan, Mode, Plan, PlanError},
     schedule::Arrivals,
 };
 
@@ -90,6 +90,12 @@ pub struct Settings {
     /// Every consumer reads all partitions [default: false].
     #[arg(long, num_args = 0..=1, default_missing_value = "true")]
     pub fan_out: Option<bool>,
+    /// Members of a consumer group that read instead of consumers with fixed partitions; end-to-end runs only.
+    #[arg(long)]
+    pub group_members: Option<usize>,
+    /// How often a member of the group leaves and another one takes its place [default: never].
+    #[arg(long, value_name = "TIME")]
+    pub group_churn: Option<Span>,
     /// Bytes of one fetch answer [default: 50MiB].
     #[arg(long, value_name = "BYTES")]
     pub fetch_max_bytes: Option<Bytes>,
@@ -234,7 +240,7 @@ impl Settings {
         merge!(
             bootstrap, mode, topic, keep_topic, partitions, replicas, batch_bytes, record_bytes, key_bytes, codec,
             random_percent, connections, in_flight, acks, idempotent, rate, arrivals, burst_on, burst_off, ramp_from,
-            ramp_over, consumers, fan_out, fetch_max_bytes, fetch_partition_bytes, fetch_max_wait, fetch_min_bytes,
+            ramp_over, consumers, fan_out, group_members, group_churn, fetch_max_bytes, fetch_partition_bytes, fetch_max_wait, fetch_min_bytes,
             prefill, cold, warmup, duration, cpus, spin, verify, min_free
         )
     }
@@ -281,6 +287,7 @@ impl Settings {
                 prefill_bytes: bytes(self.prefill, if cold { 4 << 30 } else { 128 << 20 }),
                 cold,
             },
+            group: self.group()?,
             warmup_ms,
             duration_ms,
             cpus: self.cpus()?,
@@ -290,6 +297,14 @@ impl Settings {
         };
         plan.check()?;
         Ok(plan)
+    }
+
+    fn group(&self) -> Result<Option<GroupPlan>, PlanError> {
+        let churn_ms = self.group_churn.map_or(0, |span| span.0);
+        match self.group_members {
+            None if churn_ms > 0 => Err(PlanError("group-churn needs group-members".to_owned())),
+            members => Ok(members.map(|members| GroupPlan { members, churn_ms })),
+        }
     }
 
     fn mode(&self) -> Result<Mode, PlanError> {

@@ -29,11 +29,13 @@ use super::{
 };
 
 /// Longest that a question to the broker may take.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// Longest that the first question may take: a broker that does not even say which versions it speaks is none.
+const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest that new partitions may take to get leaders.
 const LEADERS_NS: u64 = 60 * SECOND_NS;
 /// `client.id` of everything the harness opens.
-const CLIENT_ID: &str = "corelog-bench";
+pub(super) const CLIENT_ID: &str = "corelog-bench";
 
 /// Why a run could not be made or carried through.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +81,8 @@ pub(super) struct Topic {
 
 /// Opens the session that stays open during the run.
 pub(super) fn open(bootstrap: &str) -> Result<(Session, SocketAddr), RunError> {
-    let session = Session::open(bootstrap, CLIENT_ID, ANSWER_TIMEOUT)?;
+    let mut session = Session::open(bootstrap, CLIENT_ID, FIRST_ANSWER_TIMEOUT)?;
+    session.wait_at_most(ANSWER_TIMEOUT)?;
     let peer = session.peer()?;
     Ok((session, peer))
 }
@@ -239,7 +242,6 @@ pub(super) struct Consuming<'a> {
     pub(super) fan_out: bool,
     /// Checks every record as one of this run.
     pub(super) run: Option<u32>,
-    pub(super) silent: bool,
 }
 
 impl Consuming<'_> {
@@ -269,7 +271,6 @@ impl Consuming<'_> {
                     limits,
                     positions,
                     verifier: self.run.map(Verifier::new),
-                    silent: self.silent,
                 });
                 connections.push(attach(address, Lane::Consumer(Box::new(consumer)))?);
             }

@@ -42,6 +42,16 @@ fn write_table(out: &mut String, report: &RunReport) -> std::fmt::Result {
         writeln!(out, "consumers {}{share}{cold}, {} partitions", fetch.consumers, load.partitions)?;
         rates(out, "fetched", &report.fetched)?;
     }
+    if let Some(group) = &report.group {
+        let churn = if group.churn_ms > 0 { format!("one replaced every {} ms", group.churn_ms) } else { "no change".to_owned() };
+        writeln!(
+            out,
+            "group     {} members, {churn}: {} replaced, {} rebalances, {} records delivered again, {} commits ({} refused in a change)",
+            group.members, group.replaced, group.rebalances, group.redelivered, group.commits, group.commits_refused
+        )?;
+        latency(out, "settled", &group.settle)?;
+        rates(out, "fetched", &report.fetched)?;
+    }
     if let Some(kept) = report.schedule {
         let percent = 100.0 * kept.achieved_per_s / kept.offered_per_s.max(f64::MIN_POSITIVE);
         writeln!(
@@ -63,11 +73,17 @@ fn write_table(out: &mut String, report: &RunReport) -> std::fmt::Result {
     }
     latency(out, "endtoend", &report.end_to_end)?;
     cost(out, report)?;
-    writeln!(out, "limit     {}", report.limit.words())?;
+    if report.produced.requests + report.fetched.requests > 0 {
+        writeln!(out, "limit     {}", report.limit.words())?;
+    }
     verdict(out, report)
 }
 
 fn rates(out: &mut String, name: &str, rates: &Rates) -> std::fmt::Result {
+    if rates.requests == 0 {
+        // No figure: zero would be read as one.
+        return writeln!(out, "{name:<9} NOTHING: no request was answered as it should be");
+    }
     writeln!(
         out,
         "{name:<9} {:.1} MB/s, {:.0} requests/s, {:.0} records/s",

@@ -8,6 +8,8 @@ use super::clock::SECOND_NS;
 
 /// Longest latency that is told apart from a longer one, in nanoseconds.
 const LATENCY_NS_MAX: u64 = 600 * SECOND_NS;
+/// Bytes of a broker's words that are kept.
+const WORDS_BYTES_MAX: usize = 300;
 /// Significant decimal digits of a latency.
 const DIGITS: u8 = 3;
 
@@ -58,6 +60,8 @@ pub struct Tally {
     pub end_to_end: Histogram<u64>,
     /// Requests answered with an error, by Kafka's code.
     pub errors: BTreeMap<i16, u64>,
+    /// What the broker said to the first of each code.
+    pub words: BTreeMap<i16, String>,
     /// Milliseconds of throttling that the broker asked for.
     pub throttle_ms: u64,
     /// Requests whose intended send time lies in this second (open loop).
@@ -77,6 +81,7 @@ impl Default for Tally {
             service: histogram(),
             end_to_end: histogram(),
             errors: BTreeMap::new(),
+            words: BTreeMap::new(),
             throttle_ms: 0,
             intended: 0,
             busy_ns: 0,
@@ -101,10 +106,22 @@ impl Tally {
         for (code, count) in &other.errors {
             *self.errors.entry(*code).or_default() += count;
         }
+        for (code, words) in &other.words {
+            self.words.entry(*code).or_insert_with(|| words.clone());
+        }
         self.throttle_ms += other.throttle_ms;
         self.intended += other.intended;
         self.busy_ns += other.busy_ns;
         self.wall_ns += other.wall_ns;
+    }
+
+    /// Counts an error answer, and keeps the broker's words if they are the first.
+    pub fn refused(&mut self, code: i16, words: Option<&[u8]>) {
+        self.error(code);
+        if let Some(words) = words {
+            let kept = &words[..words.len().min(WORDS_BYTES_MAX)];
+            self.words.entry(code).or_insert_with(|| String::from_utf8_lossy(kept).into_owned());
+        }
     }
 
     /// Counts an error answer.

@@ -227,6 +227,155 @@ fn a_disk_without_room_and_a_broker_that_is_not_there_are_said_before_anything_r
     assert!(!nobody.ok && nobody.output.contains("cannot connect to 127.0.0.1"), "{}", nobody.output);
 }
 
+/// Members that come and go: everything that was acknowledged comes to somebody, what is lost on the way is found out, and the
+/// changes are counted.
+#[test]
+fn a_group_whose_members_are_replaced_reads_everything() {
+    if !broker::serves() {
+        return;
+    }
+    let _machine = turn::shared();
+    let churn = "run --mode end-to-end --group-members 4 --group-churn 1s --rate 100 --connections 8 --partitions 8 --batch-bytes 300 --record-bytes 200 --warmup 0s --duration 8s --json result.json --bootstrap";
+    std::thread::scope(|scope| {
+        for (fault, lost) in [(Fault::Drop { at: u64::MAX, count: 0 }, 0), (Fault::Drop { at: 300, count: 7 }, 7)] {
+            scope.spawn(move || {
+                let broker = Broker::start(&[]);
+                let proxy = Proxy::start(broker.port(), fault);
+                let address = proxy.address();
+                let bench = bench(&churn.split(' ').chain([address.as_str()]).collect::<Vec<_>>());
+                let report = bench.report.as_ref().unwrap_or_else(|| panic!("no report: {}", bench.output));
+                let found = report.verification.unwrap();
+                assert_eq!(wrong(&found), Findings { lost, ..Findings::default() }, "{}", bench.output);
+                assert_eq!(bench.ok, lost == 0, "{}", bench.output);
+                assert_eq!(found.read, 800 - lost, "{}", bench.output);
+                let group = report.group.as_ref().unwrap();
+                // Each that is replaced makes one generation at least; how many there is time for is the machine's affair.
+                assert!((1..=8).contains(&group.replaced) && group.rebalances >= group.replaced, "{group:?}");
+                assert_eq!(group.settle.count, group.replaced);
+                assert!(group.commits > 8 && report.end_to_end.count >= 700, "{}", bench.output);
+                assert!(bench.output.contains("group     4 members, one replaced every 1000 ms"), "{}", bench.output);
+            });
+        }
+    });
+}
+
+/// Neither a broker that says nothing at all nor one that never acknowledges keeps a run for ever, or gives it a figure.
+#[test]
+fn a_broker_that_never_answers_is_given_up_without_a_figure() {
+    if !broker::serves() {
+        return;
+    }
+    let _machine = turn::shared();
+    let no_figure = |bench: &Bench| {
+        let figure = ["MB/s", "p50", "p99", "records/s"].into_iter().find(|word| bench.output.contains(word));
+        assert!(!bench.ok && figure.is_none(), "{figure:?} of a broker that answers nothing: {}", bench.output);
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // The kernel takes connections for a listener, and nobody reads them.
+            let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let started = Instant::now();
+            let bench = bench(&["run", "--duration", "1h", "--bootstrap", &mute.local_addr().unwrap().to_string()]);
+            assert!(started.elapsed() < Duration::from_secs(30), "given up after {:?}", started.elapsed());
+            assert!(bench.output.contains("ApiVersions: no answer within 10 s") && bench.report.is_none(), "{}", bench.output);
+            no_figure(&bench);
+        });
+        for rate in [true, false] {
+            scope.spawn(move || {
+                let broker = Broker::start(&[]);
+                let proxy = Proxy::start(broker.port(), Fault::Silent { at: 1 });
+                let address = proxy.address();
+                let mut arguments = open_loop(&address, &[]);
+                if !rate {
+                    arguments.retain(|word| !["--rate", "400"].contains(word));
+                }
+                let started = Instant::now();
+                let bench = bench(&arguments);
+                // Four seconds of load, and thirty in which answers may still come.
+                assert!(started.elapsed() < Duration::from_secs(60), "given up after {:?}", started.elapsed());
+                let words = format!("{} requests without an answer", proxy.done());
+                assert!(proxy.done() > 0 && bench.output.contains(&words), "{words}: {}", bench.output);
+                assert!(bench.output.contains("produced  NOTHING"), "{}", bench.output);
+                no_figure(&bench);
+                let report = bench.report.unwrap();
+                assert!(report.produced.requests == 0 && report.latency.count == 0 && report.latency.ms("p99").is_none());
+            });
+        }
+    });
+}
+
+#[test]
+fn a_broker_that_refuses_everything_ends_the_run_early() {
+    if !broker::serves() {
+        return;
+    }
+    let _machine = turn::shared();
+    let broker = Broker::start(&[]);
+    let proxy = Proxy::start(broker.port(), Fault::Refuse { at: 1, count: u64::MAX, code: 56 });
+    let address = proxy.address();
+    let arguments: Vec<&str> = open_loop(&address, &[]).into_iter().map(|word| if word == "4s" { "10m" } else { word }).collect();
+    let bench = bench(&arguments);
+    assert!(!bench.ok && bench.output.starts_with("PARTIAL: ended after"), "{}", bench.output);
+    let words = "by the broker, which refused everything for 3 seconds, with KAFKA_STORAGE_ERROR (56)";
+    assert!(bench.output.contains(words) && bench.output.contains("produced  NOTHING"), "{}", bench.output);
+    let report = bench.report.unwrap();
+    assert!(report.partial && report.produced.requests == 0 && report.latency.count == 0);
+    assert!((3.0..60.0).contains(&report.measured_s), "ended after {} s", report.measured_s);
+    assert!(report.errors["KAFKA_STORAGE_ERROR (56)"] >= 400, "{:?}", report.errors);
+}
+
+/// Free space that the disk of the tests must have for one of them to fill a part of it.
+const SPACE_BYTES_MIN: u64 = 20 << 30;
+/// How far above the bound free space is when the run begins, and below it when the disk is full: others use the disk, too.
+const MARGIN_BYTES: u64 = 4 << 30;
+
+/// A disk that fills while the run lasts: one run is ended by the harness, which watches the broker's disk, the other by the
+/// broker, which refuses. Both say why, and mark what they print.
+#[test]
+fn a_disk_that_fills_ends_the_run() {
+    if !broker::serves() {
+        return;
+    }
+    let _machine = turn::shared();
+    let folder = place::folder("bench");
+    let free = || {
+        let stat = rustix::fs::statvfs(folder.path()).unwrap();
+        stat.f_bavail * stat.f_frsize
+    };
+    if free() < SPACE_BYTES_MIN {
+        eprintln!("skipped: fewer than 20 GiB free, to fill 8 of them");
+        return;
+    }
+    let bound = free() - MARGIN_BYTES;
+    let broker = Broker::start(&[&format!("corelog.disk.reserve.bytes={bound}")]);
+    let (address, min_free) = (broker.address(), bound.to_string());
+    let long = |more: &[&'static str]| -> Vec<String> {
+        let words = open_loop(&address, more).into_iter().map(|word| if word == "4s" { "10m" } else { word });
+        words.map(str::to_owned).collect()
+    };
+    let (refused, watched) = std::thread::scope(|scope| {
+        let refused = scope.spawn(|| bench(&long(&[]).iter().map(String::as_str).collect::<Vec<_>>()));
+        let watched = scope.spawn(|| {
+            let mut arguments = long(&["--min-free"]);
+            arguments.push(min_free.clone());
+            bench(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+        });
+        std::thread::sleep(Duration::from_secs(4));
+        let filler = std::fs::File::create(folder.path().join("filler")).unwrap();
+        let size = free().saturating_sub(bound) + MARGIN_BYTES;
+        rustix::fs::fallocate(&filler, rustix::fs::FallocateFlags::empty(), 0, size).unwrap();
+        (refused.join().unwrap(), watched.join().unwrap())
+    });
+    std::fs::remove_file(folder.path().join("filler")).unwrap();
+    for (bench, words) in [(&refused, "the broker, which refused everything for 3 seconds, with KAFKA_STORAGE_ERROR (56): the log directory has"), (&watched, "by the disk: ")] {
+        assert!(!bench.ok && bench.output.starts_with("PARTIAL: ended after"), "{}", bench.output);
+        assert!(bench.output.contains(words), "not {words}: {}", bench.output);
+        let report = bench.report.as_ref().unwrap();
+        assert!(report.partial && report.ended_by.is_some() && report.produced.requests > 100, "{}", bench.output);
+    }
+    assert!(refused.output.contains("fewer than corelog.disk.reserve.bytes"), "{}", refused.output);
+}
+
 #[test]
 fn a_scenario_is_searched_reported_and_held_against_another_result() {
     if !broker::serves() {

@@ -4,6 +4,7 @@ mod compare;
 mod report;
 mod scenario;
 mod search;
+mod targets;
 
 use std::{
     cell::RefCell,
@@ -49,6 +50,8 @@ pub(super) enum BenchCommand {
     Ceilings(CeilingArgs),
     /// Show a result, or compare two.
     Report(report::ReportArgs),
+    /// What came of the targets of comparisons, as one table.
+    Targets(targets::TargetsArgs),
 }
 
 #[derive(Args, Debug)]
@@ -105,7 +108,12 @@ struct Results {
 impl Results {
     /// Prints the result, and writes it where it was asked for.
     fn publish(&self, result: &Document) -> Result<(), Failure> {
-        output::answer(&result.table()).map_err(|error| Failure::Failed(format!("standard output: {error}")))?;
+        say(&result.table())?;
+        self.write(result)
+    }
+
+    /// Writes the result where it was asked for.
+    fn write(&self, result: &Document) -> Result<(), Failure> {
         if let Some(path) = &self.json {
             result.write(path).map_err(Failure::Failed)?;
         }
@@ -139,6 +147,11 @@ impl Common {
     /// Prints and writes the result, then fails for faults and for figures beyond their bounds.
     fn conclude(&self, result: &Document) -> Result<(), Failure> {
         self.results.publish(result)?;
+        self.judge(result)
+    }
+
+    /// Fails for faults and for figures beyond their bounds.
+    fn judge(&self, result: &Document) -> Result<(), Failure> {
         let mut faults = result.faults();
         for report in result.runs() {
             faults.extend(self.fail_if.iter().filter_map(|gate| gate.failure(report)));
@@ -159,6 +172,7 @@ pub(super) fn run(command: &BenchCommand) -> Result<(), Failure> {
             output::answer(&format!("{}\n", found.words())).map_err(|error| Failure::Failed(format!("standard output: {error}")))
         }
         BenchCommand::Report(args) => report::run(args),
+        BenchCommand::Targets(args) => targets::run(args),
     }
 }
 
@@ -227,6 +241,17 @@ impl Live {
     fn clear(&self) {
         self.say("");
     }
+}
+
+/// Tells the user something beside the result.
+fn tell(line: &str) {
+    // A courtesy: where it cannot be shown the comparison goes on.
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// Prints to standard output.
+fn say(text: &str) -> Result<(), Failure> {
+    output::answer(text).map_err(|error| Failure::Failed(format!("standard output: {error}")))
 }
 
 fn unwritten(path: &Path, error: &dyn std::fmt::Display) -> Failure {

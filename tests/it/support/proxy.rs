@@ -45,6 +45,8 @@ pub(crate) enum Fault {
     Stall { at: u64, time: Duration },
     /// So many requests are answered with an error.
     Refuse { at: u64, count: u64, code: i16 },
+    /// From `at` on, requests are taken and never answered.
+    Silent { at: u64 },
     /// The connection is closed instead of an answer.
     Disconnect { at: u64 },
     /// The answer is one to another request.
@@ -138,9 +140,13 @@ impl Shared {
                 self.did();
                 write_frame(client, &forged_answer(request, 0))
             }
-            Fault::Refuse { at, count, code } if (at..at + count).contains(&number) => {
+            Fault::Refuse { at, count, code } if (at..at.saturating_add(count)).contains(&number) => {
                 self.did();
                 write_frame(client, &forged_answer(request, code))
+            }
+            Fault::Silent { at } if number >= at => {
+                self.did();
+                Ok(())
             }
             Fault::Duplicate { at } if at == number => {
                 self.did();
