@@ -239,7 +239,8 @@ fn no_acknowledged_position_is_lost_when_the_broker_is_killed() {
     let rounds = std::env::var("CORELOG_KILL_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(4);
     let (mut broker, _) = broker_of_groups(2);
     let stop = Arc::new(AtomicBool::new(false));
-    let groups: Vec<(String, Arc<AtomicI64>)> = (0..8).map(|index| (format!("group-{index}"), Arc::default())).collect();
+    // As long as nothing was acknowledged, there may be no position.
+    let groups: Vec<(String, Arc<AtomicI64>)> = (0..8).map(|index| (format!("group-{index}"), Arc::new(AtomicI64::new(-1)))).collect();
     let committers: Vec<_> =
         groups.iter().map(|(name, acknowledged)| committer(broker.port(), name.clone(), Arc::clone(&stop), Arc::clone(acknowledged))).collect();
     for round in 0..rounds {
