@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 const ATTEMPTS: usize = 10;
 /// An executor that misses a wake-up (glommio parks with work to do) sleeps no longer than this. Each tick costs an idle
 /// executor a turn of its loop.
-const KEEP_ALIVE: Duration = Duration::from_millis(8);
+const KEEP_ALIVE: Duration = Duration::from_millis(12);
 /// And no longer than this while it moves data: then a wake-up is missed once in a thousand times, and somebody waits.
 const KEEP_BUSY: Duration = Duration::from_millis(1);
 /// And if it misses the keep-alive timer itself, no longer than this.
