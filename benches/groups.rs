@@ -1,7 +1,7 @@
 //! What group coordination costs without a log: `cargo bench --bench groups`.
 //!
-//! Prints how many records of `__consumer_offsets` are replayed in a second, how much memory the groups take, and what a heartbeat and a commit cost among
-//! 10,000 members of either protocol, 100 in a group.
+//! Prints how many records of `__consumer_offsets` are replayed in a second, how much memory the groups take, and what a
+//! heartbeat and a commit cost among 10,000 members of either protocol, 100 in a group.
 #![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark prints, and measures by the real clock")]
 #![expect(clippy::unwrap_used, reason = "a benchmark stops at the first surprise")]
 
@@ -25,7 +25,7 @@ use corelog::{
         offset_commit::{OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic},
         sync_group::SyncGroupRequest,
     },
-    types::{LeaderEpoch, NodeId, Offset, Text, Uuid},
+    types::{NodeId, Offset, Text, Uuid},
 };
 
 const GROUPS: usize = 10_000;
@@ -59,19 +59,7 @@ impl Bench {
 
 /// A cluster that speaks the consumer protocol, with a partition of the topic for each member of a group.
 fn image() -> ClusterImage {
-    let partition = Arc::new(PartitionImage {
-        replicas: vec![NodeId(1)],
-        directories: vec![Uuid::ONE],
-        isr: vec![NodeId(1)],
-        removing_replicas: Vec::new(),
-        adding_replicas: Vec::new(),
-        eligible_leader_replicas: Vec::new(),
-        last_known_elr: Vec::new(),
-        leader: Some(NodeId(1)),
-        leader_epoch: LeaderEpoch(0),
-        partition_epoch: 0,
-        leader_recovering: false,
-    });
+    let partition = Arc::new(PartitionImage::alone_on(NodeId(1), Uuid::ONE));
     let mut partitions = SharedMap::default();
     for index in 0..i32::try_from(MEMBERS_PER_GROUP).unwrap() {
         partitions.insert(index, Arc::clone(&partition));

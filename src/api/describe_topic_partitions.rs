@@ -170,19 +170,8 @@ mod tests {
             let id = Uuid([number; 16]);
             let mut topic = TopicImage { id, name: Text::from_static(name), partitions: Default::default() };
             for index in 0..*count {
-                let partition = PartitionImage {
-                    replicas: vec![NodeId(1)],
-                    directories: vec![Uuid::ONE],
-                    isr: vec![NodeId(1)],
-                    removing_replicas: Vec::new(),
-                    adding_replicas: Vec::new(),
-                    eligible_leader_replicas: Vec::new(),
-                    last_known_elr: Vec::new(),
-                    leader: None,
-                    leader_epoch: LeaderEpoch(4),
-                    partition_epoch: 0,
-                    leader_recovering: false,
-                };
+                let partition =
+                    PartitionImage { leader: None, leader_epoch: LeaderEpoch(4), ..PartitionImage::alone_on(NodeId(1), Uuid::ONE) };
                 topic.partitions.insert(index, Arc::new(partition));
             }
             image.topics.insert(id, Arc::new(topic));

@@ -385,15 +385,9 @@ mod tests {
         let partition = PartitionImage {
             replicas: vec![NodeId(1), NodeId(2)],
             directories: vec![Uuid([9; 16]), Uuid([8; 16])],
-            isr: vec![NodeId(1)],
-            removing_replicas: Vec::new(),
-            adding_replicas: Vec::new(),
-            eligible_leader_replicas: Vec::new(),
-            last_known_elr: Vec::new(),
             leader: leader.map(NodeId),
             leader_epoch: LeaderEpoch(4),
-            partition_epoch: 0,
-            leader_recovering: false,
+            ..PartitionImage::alone_on(NodeId(1), Uuid([9; 16]))
         };
         let mut topic = TopicImage { id: Uuid::ONE, name: Text::from_static("t"), partitions: Default::default() };
         topic.partitions.insert(0, Arc::new(partition));

@@ -1,17 +1,21 @@
 //! A member of a consumer group in the classic protocol: one question at a time over a session, on a thread that may block.
 //! It says what an answer means and waits for nothing: when to ask again is decided by whoever owns it.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::{
-    protocol::messages::{
-        find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse},
-        heartbeat::{HeartbeatRequest, HeartbeatResponse},
-        join_group::{JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse},
-        leave_group::{LeaveGroupRequest, LeaveGroupResponse, MemberIdentity},
-        offset_commit::{OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic, OffsetCommitResponse},
-        offset_fetch::{OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics, OffsetFetchResponse},
-        sync_group::{SyncGroupRequest, SyncGroupRequestAssignment, SyncGroupResponse},
+    protocol::{
+        embedded::{self, ConsumerProtocolAssignment, ConsumerProtocolSubscription, EmbeddedTopicPartitions},
+        messages::{
+            find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse},
+            heartbeat::{HeartbeatRequest, HeartbeatResponse},
+            join_group::{JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse},
+            leave_group::{LeaveGroupRequest, LeaveGroupResponse, MemberIdentity},
+            offset_commit::{OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic, OffsetCommitResponse},
+            offset_fetch::{OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics, OffsetFetchResponse},
+            sync_group::{SyncGroupRequest, SyncGroupRequestAssignment, SyncGroupResponse},
+        },
+        wire::WireError,
     },
     types::{ErrorCode, Text},
 };
@@ -20,6 +24,8 @@ use super::session::{Session, SessionError, refuse};
 
 const PROTOCOL_TYPE: &str = "consumer";
 const PROTOCOL: &str = "round-robin-by-id";
+/// Version of what members say to each other: enough for topics and partitions.
+const EMBEDDED_VERSION: i16 = 0;
 /// A member that is silent for so long is out.
 const SESSION_TIMEOUT_MS: i32 = 10_000;
 /// How long members have to come back when the group changes.
@@ -91,7 +97,8 @@ impl Member {
     pub fn join(&mut self) -> Result<Standing<Vec<i32>>, SessionError> {
         const API: &str = "JoinGroup";
         self.generation = -1;
-        let protocol = JoinGroupRequestProtocol { name: Text::from_static(PROTOCOL), metadata: subscription(&self.topic) };
+        let metadata = subscription(&self.topic).map_err(|source| SessionError::Wire { api: API, source })?;
+        let protocol = JoinGroupRequestProtocol { name: Text::from_static(PROTOCOL), metadata };
         let request = JoinGroupRequest {
             group_id: self.group.clone(),
             session_timeout_ms: SESSION_TIMEOUT_MS,
@@ -121,9 +128,9 @@ impl Member {
         const API: &str = "SyncGroup";
         members.sort_unstable();
         let share = |at: usize| (0..self.partitions).skip(at).step_by(members.len()).collect::<Vec<_>>();
-        let deal = |(at, member): (usize, &Text)| SyncGroupRequestAssignment {
-            member_id: member.clone(),
-            assignment: assignment(&self.topic, &share(at)),
+        let deal = |(at, member): (usize, &Text)| {
+            let assignment = assignment(&self.topic, share(at)).map_err(|source| SessionError::Wire { api: API, source })?;
+            Ok(SyncGroupRequestAssignment { member_id: member.clone(), assignment })
         };
         let request = SyncGroupRequest {
             group_id: self.group.clone(),
@@ -131,7 +138,7 @@ impl Member {
             member_id: self.id.clone(),
             protocol_type: Some(Text::from_static(PROTOCOL_TYPE)),
             protocol_name: Some(Text::from_static(PROTOCOL)),
-            assignments: members.iter().enumerate().map(deal).collect(),
+            assignments: members.iter().enumerate().map(deal).collect::<Result<_, SessionError>>()?,
             ..SyncGroupRequest::default()
         };
         let answer: SyncGroupResponse = self.session.ask(API, &request)?;
@@ -249,46 +256,23 @@ impl Member {
     }
 }
 
-/// ConsumerProtocolSubscription, version 0: one topic, no user data.
-fn subscription(topic: &str) -> Bytes {
-    let mut out = BytesMut::new();
-    out.put_i16(0);
-    out.put_i32(1);
-    put_string(&mut out, topic);
-    out.put_i32(-1);
-    out.freeze()
+/// What a member says that wants `topic`.
+fn subscription(topic: &Text) -> Result<Bytes, WireError> {
+    let subscription = ConsumerProtocolSubscription { topics: vec![topic.clone()], ..ConsumerProtocolSubscription::default() };
+    embedded::write_subscription(&subscription, EMBEDDED_VERSION)
 }
 
-/// ConsumerProtocolAssignment, version 0: partitions of one topic, no user data.
-fn assignment(topic: &str, partitions: &[i32]) -> Bytes {
-    let mut out = BytesMut::new();
-    out.put_i16(0);
-    out.put_i32(1);
-    put_string(&mut out, topic);
-    out.put_i32(partitions.len() as i32);
-    partitions.iter().for_each(|partition| out.put_i32(*partition));
-    out.put_i32(-1);
-    out.freeze()
-}
-
-fn put_string(out: &mut BytesMut, text: &str) {
-    out.put_i16(text.len() as i16);
-    out.extend_from_slice(text.as_bytes());
+/// What the leader says to a member that gets `partitions` of `topic`.
+fn assignment(topic: &Text, partitions: Vec<i32>) -> Result<Bytes, WireError> {
+    let assigned_partitions = vec![EmbeddedTopicPartitions { topic: topic.clone(), partitions }];
+    let assignment = ConsumerProtocolAssignment { assigned_partitions, ..ConsumerProtocolAssignment::default() };
+    embedded::write_assignment(&assignment, EMBEDDED_VERSION)
 }
 
 /// The partitions of an [`assignment`]; `None` if it is none.
-fn assigned(bytes: &[u8]) -> Option<Vec<i32>> {
-    let mut cursor = super::wire::Cursor::new(bytes);
-    cursor.i16().ok()?;
-    let mut partitions = Vec::new();
-    for _ in 0..cursor.i32().ok()? {
-        let name = usize::try_from(cursor.i16().ok()?).ok()?;
-        cursor.take(name).ok()?;
-        for _ in 0..cursor.i32().ok()? {
-            partitions.push(cursor.i32().ok()?);
-        }
-    }
-    Some(partitions)
+fn assigned(bytes: &Bytes) -> Option<Vec<i32>> {
+    let assignment = embedded::read_assignment(bytes).ok()?;
+    Some(assignment.assigned_partitions.into_iter().flat_map(|topic| topic.partitions).collect())
 }
 
 #[cfg(test)]
@@ -297,10 +281,11 @@ mod tests {
 
     #[test]
     fn an_assignment_is_read_as_it_was_dealt_and_lies_are_refused() {
-        let whole = assignment("orders", &[1, 4, 7]);
+        let orders = Text::from_static("orders");
+        let whole = assignment(&orders, vec![1, 4, 7]).unwrap();
         assert_eq!(assigned(&whole), Some(vec![1, 4, 7]));
-        assert_eq!(assigned(&whole[..whole.len() - 6]), None);
-        assert_eq!(assigned(&[0, 0, 0x7f, 0xff, 0xff, 0xff]), None);
-        assert_eq!(assigned(&assignment("orders", &[])), Some(Vec::new()));
+        assert_eq!(assigned(&whole.slice(..whole.len() - 6)), None);
+        assert_eq!(assigned(&Bytes::from_static(&[0, 0, 0x7f, 0xff, 0xff, 0xff])), None);
+        assert_eq!(assigned(&assignment(&orders, Vec::new()).unwrap()), Some(Vec::new()));
     }
 }

@@ -91,7 +91,7 @@ pub enum SessionError {
         max: i16,
     },
     /// The broker refused.
-    #[error("{api}: {} ({code}){}", name_of(*code), words(message))]
+    #[error("{api}: {}{}", name_of(*code), words(message))]
     Refused {
         /// The question.
         api: &'static str,
@@ -102,9 +102,10 @@ pub enum SessionError {
     },
 }
 
-/// Kafka's name of an error code.
-pub fn name_of(code: i16) -> &'static str {
-    ErrorCode::from_code(code).map_or("an error code unknown to this client", ErrorCode::name)
+/// An error code as people read it: Kafka's name and the number.
+pub fn name_of(code: i16) -> String {
+    let name = ErrorCode::from_code(code).map_or("an error code unknown to this client", ErrorCode::name);
+    format!("{name} ({code})")
 }
 
 fn words(message: &Option<String>) -> String {

@@ -276,7 +276,7 @@ impl Watch {
         };
         self.refused_seconds += 1;
         let words = second.words.get(code).map(|words| format!(": {words}")).unwrap_or_default();
-        self.refused_with = format!("{} ({code}){words}", name_of(*code));
+        self.refused_with = format!("{}{words}", name_of(*code));
     }
 
     fn finish(&mut self, finished: Box<Finished>, phase: &mut Phase<'_>) {

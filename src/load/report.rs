@@ -366,8 +366,8 @@ impl RunReport {
             latency: Durations::new(&total.latency, shown),
             service: Durations::new(&total.service, shown),
             end_to_end: Durations::new(&total.end_to_end, shown),
-            errors: total.errors.iter().map(|(code, count)| (error_name(*code), *count)).collect(),
-            error_words: total.words.iter().map(|(code, words)| (error_name(*code), words.clone())).collect(),
+            errors: total.errors.iter().map(|(code, count)| (name_of(*code), *count)).collect(),
+            error_words: total.words.iter().map(|(code, words)| (name_of(*code), words.clone())).collect(),
             unanswered: outcome.unanswered,
             failures: outcome.failures.iter().map(ToString::to_string).collect(),
             throttle_ms: total.throttle_ms,
@@ -421,10 +421,6 @@ impl RunReport {
         }
         faults
     }
-}
-
-fn error_name(code: i16) -> String {
-    format!("{} ({code})", name_of(code))
 }
 
 fn per_s(count: u64, seconds: f64) -> f64 {

@@ -62,6 +62,11 @@ fn open_loop<'a>(address: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     common.split(' ').chain([address]).chain(more.iter().copied()).collect()
 }
 
+/// As [`open_loop`], for so long that something else must end it.
+fn long_open_loop<'a>(address: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    open_loop(address, more).into_iter().map(|word| if word == "4s" { "10m" } else { word }).collect()
+}
+
 /// Runs a verified load through a proxy that does one thing wrong; the findings, and how often it was done.
 fn findings(fault: Fault) -> (Findings, u64, Bench) {
     let broker = Broker::start(&[]);
@@ -313,8 +318,7 @@ fn a_broker_that_refuses_everything_ends_the_run_early() {
     let broker = Broker::start(&[]);
     let proxy = Proxy::start(broker.port(), Fault::Refuse { at: 1, count: u64::MAX, code: 56 });
     let address = proxy.address();
-    let arguments: Vec<&str> = open_loop(&address, &[]).into_iter().map(|word| if word == "4s" { "10m" } else { word }).collect();
-    let bench = bench(&arguments);
+    let bench = bench(&long_open_loop(&address, &[]));
     assert!(!bench.ok && bench.output.starts_with("PARTIAL: ended after"), "{}", bench.output);
     let words = "by the broker, which refused everything for 3 seconds, with KAFKA_STORAGE_ERROR (56)";
     assert!(bench.output.contains(words) && bench.output.contains("produced  NOTHING"), "{}", bench.output);
@@ -349,17 +353,9 @@ fn a_disk_that_fills_ends_the_run() {
     let bound = free() - MARGIN_BYTES;
     let broker = Broker::start(&[&format!("corelog.disk.reserve.bytes={bound}")]);
     let (address, min_free) = (broker.address(), bound.to_string());
-    let long = |more: &[&'static str]| -> Vec<String> {
-        let words = open_loop(&address, more).into_iter().map(|word| if word == "4s" { "10m" } else { word });
-        words.map(str::to_owned).collect()
-    };
     let (refused, watched) = std::thread::scope(|scope| {
-        let refused = scope.spawn(|| bench(&long(&[]).iter().map(String::as_str).collect::<Vec<_>>()));
-        let watched = scope.spawn(|| {
-            let mut arguments = long(&["--min-free"]);
-            arguments.push(min_free.clone());
-            bench(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
-        });
+        let refused = scope.spawn(|| bench(&long_open_loop(&address, &[])));
+        let watched = scope.spawn(|| bench(&long_open_loop(&address, &["--min-free", &min_free])));
         std::thread::sleep(Duration::from_secs(4));
         let filler = std::fs::File::create(folder.path().join("filler")).unwrap();
         let size = free().saturating_sub(bound) + MARGIN_BYTES;

@@ -169,7 +169,7 @@ pub(super) fn run(command: &BenchCommand) -> Result<(), Failure> {
         BenchCommand::Search(args) => search::run(args, &interrupt),
         BenchCommand::Ceilings(args) => {
             let found = measure(&args.folder, &args.broker_cpus, &args.cpus)?;
-            output::answer(&format!("{}\n", found.words())).map_err(|error| Failure::Failed(format!("standard output: {error}")))
+            say(&format!("{}\n", found.words()))
         }
         BenchCommand::Report(args) => report::run(args),
         BenchCommand::Targets(args) => targets::run(args),

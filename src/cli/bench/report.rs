@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::load::{contrast::Contrast, document::Document, page};
 
-use super::{Failure, Results, output};
+use super::{Failure, Results, say};
 
 #[derive(Args, Debug)]
 pub(in crate::cli) struct ReportArgs {
@@ -29,6 +29,6 @@ pub(super) fn run(args: &ReportArgs) -> Result<(), Failure> {
     }
     let names = [&args.first, path].map(|path| path.display().to_string());
     let contrast = Contrast::of(names, [&first, &second]).map_err(Failure::Usage)?;
-    output::answer(&contrast.table()).map_err(|error| Failure::Failed(format!("standard output: {error}")))?;
+    say(&contrast.table())?;
     args.results.write_html(&page::contrast(&contrast))
 }

@@ -8,7 +8,6 @@ use super::{
     assignment::Partitions,
     changes::Change,
     deadlines::Kind,
-    embedded::{self, ConsumerProtocolAssignment, ConsumerProtocolSubscription, EmbeddedTopicPartitions},
     group::ConsumerGroup,
     member::{Member, MemberState},
     records::{ClassicMemberMetadata, ClassicProtocol},
@@ -16,11 +15,14 @@ use super::{
     topics::Topics,
 };
 use crate::{
-    protocol::messages::{
-        heartbeat::HeartbeatRequest,
-        join_group::{JoinGroupRequest, JoinGroupResponse},
-        leave_group::{LeaveGroupResponse, MemberIdentity, MemberResponse},
-        sync_group::{SyncGroupRequest, SyncGroupResponse},
+    protocol::{
+        embedded::{self, ConsumerProtocolAssignment, ConsumerProtocolSubscription, EmbeddedTopicPartitions},
+        messages::{
+            heartbeat::HeartbeatRequest,
+            join_group::{JoinGroupRequest, JoinGroupResponse},
+            leave_group::{LeaveGroupResponse, MemberIdentity, MemberResponse},
+            sync_group::{SyncGroupRequest, SyncGroupResponse},
+        },
     },
     types::{ErrorCode, Text},
 };

@@ -10,7 +10,6 @@ use super::{
     changes::Change,
     classic_members::named,
     deadlines::Kind,
-    embedded,
     group::ConsumerGroup,
     member::{Member, MemberState, detached_classic},
     records::{
@@ -18,7 +17,10 @@ use super::{
     },
     settings::{Refusal, Scene},
 };
-use crate::types::{ErrorCode, Text};
+use crate::{
+    protocol::embedded,
+    types::{ErrorCode, Text},
+};
 
 impl ConsumerGroup {
     /// The consumer group that a classic group of consumers becomes when the first member of the consumer protocol joins. Its

@@ -10,7 +10,6 @@ mod records;
 mod assignment;
 mod topics;
 mod pattern;
-mod embedded;
 mod member;
 mod changes;
 mod deadlines;

@@ -48,6 +48,23 @@ pub struct PartitionImage {
 }
 
 impl PartitionImage {
+    /// A partition whose only replica is on `broker`, which leads it in its first epoch.
+    pub fn alone_on(broker: NodeId, directory: Uuid) -> Self {
+        Self {
+            replicas: vec![broker],
+            directories: vec![directory],
+            isr: vec![broker],
+            removing_replicas: Vec::new(),
+            adding_replicas: Vec::new(),
+            eligible_leader_replicas: Vec::new(),
+            last_known_elr: Vec::new(),
+            leader: Some(broker),
+            leader_epoch: LeaderEpoch(0),
+            partition_epoch: 0,
+            leader_recovering: false,
+        }
+    }
+
     /// The directory that `broker` keeps this partition in; `None` if it has no replica here.
     pub fn directory_of(&self, broker: NodeId) -> Option<Uuid> {
         let position = self.replicas.iter().position(|replica| *replica == broker)?;

@@ -23,7 +23,7 @@ use crate::{
     protocol::messages::consumer_group_heartbeat::{
         ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, ConsumerGroupHeartbeatTopicPartitions,
     },
-    types::{ErrorCode, LeaderEpoch, NodeId, Offset, Text, Uuid},
+    types::{ErrorCode, NodeId, Offset, Text, Uuid},
 };
 
 pub(in crate::coordinator::consumer) const GROUP: Text = Text::from_static("g");
@@ -48,19 +48,7 @@ pub(in crate::coordinator::consumer) fn image(topics: &[(&str, i32)]) -> Cluster
 
 /// Makes a topic, or makes it larger.
 pub(super) fn set_topic(image: &mut ClusterImage, name: &str, count: i32) {
-    let partition = Arc::new(PartitionImage {
-        replicas: vec![NodeId(1)],
-        directories: vec![Uuid::ONE],
-        isr: vec![NodeId(1)],
-        removing_replicas: Vec::new(),
-        adding_replicas: Vec::new(),
-        eligible_leader_replicas: Vec::new(),
-        last_known_elr: Vec::new(),
-        leader: Some(NodeId(1)),
-        leader_epoch: LeaderEpoch(0),
-        partition_epoch: 0,
-        leader_recovering: false,
-    });
+    let partition = Arc::new(PartitionImage::alone_on(NodeId(1), Uuid::ONE));
     let mut partitions = SharedMap::default();
     for index in 0..count {
         partitions.insert(index, Arc::clone(&partition));

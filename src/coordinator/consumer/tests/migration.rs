@@ -3,23 +3,23 @@
 use bytes::Bytes;
 
 use super::{
-    super::{
-        ConsumerGroup, Refusal,
-        embedded::{
-            ConsumerProtocolAssignment, ConsumerProtocolSubscription, EmbeddedTopicPartitions, read_assignment, write_assignment,
-            write_subscription,
-        },
-    },
+    super::{ConsumerGroup, Refusal},
     fixture::{GROUP, World, beat, join, partitions},
 };
 use crate::{
     coordinator::seed::{ClassicSeed, Profile},
-    protocol::messages::{
-        consumer_group_heartbeat::ConsumerGroupHeartbeatRequest,
-        heartbeat::HeartbeatRequest,
-        join_group::{JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse},
-        leave_group::MemberIdentity,
-        sync_group::SyncGroupRequest,
+    protocol::{
+        embedded::{
+            ConsumerProtocolAssignment, ConsumerProtocolSubscription, EmbeddedTopicPartitions, read_assignment, write_assignment,
+            write_subscription,
+        },
+        messages::{
+            consumer_group_heartbeat::ConsumerGroupHeartbeatRequest,
+            heartbeat::HeartbeatRequest,
+            join_group::{JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse},
+            leave_group::MemberIdentity,
+            sync_group::SyncGroupRequest,
+        },
     },
     types::{ErrorCode, Text},
 };
@@ -31,7 +31,7 @@ fn subscription(topics: &[&str], owned: &[i32]) -> Bytes {
         owned_partitions: vec![owned],
         ..ConsumerProtocolSubscription::default()
     };
-    write_subscription(&subscription, 3)
+    write_subscription(&subscription, 3).unwrap()
 }
 
 fn classic(member: &str, owned: &[i32]) -> JoinGroupRequest {

@@ -6,16 +6,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::{collection::vec, prelude::*};
 
-use super::{
-    super::embedded::{ConsumerProtocolSubscription, EmbeddedTopicPartitions, read_assignment, write_subscription},
-    fixture::{GROUP, World, beat, join, set_topic, topic_id},
-};
+use super::fixture::{GROUP, World, beat, join, set_topic, topic_id};
 use crate::{
-    protocol::messages::{
-        consumer_group_heartbeat::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatTopicPartitions},
-        heartbeat::HeartbeatRequest,
-        join_group::{JoinGroupRequest, JoinGroupRequestProtocol},
-        sync_group::SyncGroupRequest,
+    protocol::{
+        embedded::{ConsumerProtocolSubscription, EmbeddedTopicPartitions, read_assignment, write_subscription},
+        messages::{
+            consumer_group_heartbeat::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatTopicPartitions},
+            heartbeat::HeartbeatRequest,
+            join_group::{JoinGroupRequest, JoinGroupRequestProtocol},
+            sync_group::SyncGroupRequest,
+        },
     },
     types::{ErrorCode, Text, Uuid},
 };
@@ -363,7 +363,7 @@ fn joining(client: &Client) -> JoinGroupRequest {
         protocol_type: Text::from_static("consumer"),
         protocols: vec![JoinGroupRequestProtocol {
             name: Text::from_static("cooperative-sticky"),
-            metadata: write_subscription(&subscription, 3),
+            metadata: write_subscription(&subscription, 3).unwrap(),
         }],
         ..JoinGroupRequest::default()
     }

@@ -5,13 +5,11 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::{
-    protocol::{
-        Message, message,
-        wire::{Reader, WireError, Writer},
-    },
-    types::Text,
+use super::{
+    Message, message,
+    wire::{Reader, WireError, Writer},
 };
+use crate::types::Text;
 
 message! {
     /// What a member subscribes to. Version 1 tells what it owns, 2 since when, 3 its rack.
@@ -75,25 +73,28 @@ pub(crate) fn read_assignment(bytes: &Bytes) -> Result<ConsumerProtocolAssignmen
     read(bytes)
 }
 
+fn write<M: Message>(message: &M, version: i16) -> Result<Bytes, WireError> {
+    let mut buffer = BytesMut::new();
+    buffer.put_i16(version);
+    let mut writer = Writer::new(buffer);
+    message.encode(&mut writer, version)?;
+    Ok(writer.finish().0.freeze())
+}
+
+/// A subscription in the bytes of `version`.
+///
+/// # Errors
+/// As [`write_assignment`].
+pub(crate) fn write_subscription(subscription: &ConsumerProtocolSubscription, version: i16) -> Result<Bytes, WireError> {
+    write(subscription, version)
+}
+
 /// An assignment in the bytes of `version`.
 ///
 /// # Errors
 /// A topic's name is too long, which no name of a topic that exists is.
 pub(crate) fn write_assignment(assignment: &ConsumerProtocolAssignment, version: i16) -> Result<Bytes, WireError> {
-    let mut buffer = BytesMut::new();
-    buffer.put_i16(version);
-    let mut writer = Writer::new(buffer);
-    assignment.encode(&mut writer, version)?;
-    Ok(writer.finish().0.freeze())
-}
-
-#[cfg(test)]
-pub(crate) fn write_subscription(subscription: &ConsumerProtocolSubscription, version: i16) -> Bytes {
-    let mut buffer = BytesMut::new();
-    buffer.put_i16(version);
-    let mut writer = Writer::new(buffer);
-    subscription.encode(&mut writer, version).unwrap();
-    writer.finish().0.freeze()
+    write(assignment, version)
 }
 
 #[cfg(test)]
@@ -110,13 +111,13 @@ mod tests {
             rack_id: Some(Text::from_static("r")),
         };
         for version in 0..=3 {
-            let read = read_subscription(&write_subscription(&subscription, version)).unwrap();
+            let read = read_subscription(&write_subscription(&subscription, version).unwrap()).unwrap();
             assert_eq!(read.topics, subscription.topics);
             assert_eq!(read.owned_partitions.len(), usize::from(version >= 1));
             assert_eq!(read.generation_id, if version >= 2 { 7 } else { -1 });
             assert_eq!(read.rack_id.is_some(), version == 3);
         }
-        let mut newer = BytesMut::from(&write_subscription(&subscription, 3)[..]);
+        let mut newer = BytesMut::from(&write_subscription(&subscription, 3).unwrap()[..]);
         newer[1] = 9;
         newer.extend_from_slice(b"a new field");
         assert_eq!(read_subscription(&newer.freeze()), Ok(subscription));
