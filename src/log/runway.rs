@@ -22,12 +22,38 @@ use crate::{
 pub(super) const STEP_MIN: u64 = 64 << 10;
 /// Largest step in bytes.
 const STEP_MAX: u64 = 16 << 20;
-/// A runway that was used up faster than this made the next step longer.
-const FAST_NS: u64 = 1_000_000_000;
+/// A runway that was used up faster than this makes the next step longer: each step ends with a flush of the file, which
+/// the appends of all logs wait behind.
+const FAST_NS: u64 = 20_000_000_000;
 /// A runway that lasted longer than this makes the next step shorter.
-const SLOW_NS: u64 = 30_000_000_000;
+const SLOW_NS: u64 = 600_000_000_000;
 /// Bytes of one zero write: an append never waits for more.
-pub(super) const ZERO_BYTES: usize = 1 << 20;
+const ZERO_BYTES: usize = 1 << 20;
+/// The same for a log that has time: the appends of all logs wait behind them in the device.
+const CALM_ZERO_BYTES: usize = 128 << 10;
+/// A log whose last step was used up faster than this has no time.
+const HURRY_NS: u64 = 500_000_000;
+
+/// Blocks of zeroes, made once for all logs of a shard.
+#[derive(Debug)]
+pub(super) struct Zeroes {
+    hurried: SharedBuf,
+    calm: SharedBuf,
+}
+
+impl Zeroes {
+    pub(super) fn new() -> Self {
+        Self { hurried: AlignedBuf::zeroed(ZERO_BYTES).freeze(), calm: AlignedBuf::zeroed(CALM_ZERO_BYTES).freeze() }
+    }
+
+    fn of(&self, bytes: usize) -> SharedBuf {
+        match bytes {
+            ZERO_BYTES => self.hurried.clone(),
+            CALM_ZERO_BYTES => self.calm.clone(),
+            _ => AlignedBuf::zeroed(bytes).freeze(),
+        }
+    }
+}
 
 /// The runway of one segment file. Invariant: `ready <= end of the file`.
 #[derive(Debug, Default)]
@@ -85,7 +111,7 @@ impl Runway {
     }
 
     /// Makes the step that [`Runway::begin_step`] announced.
-    pub(super) async fn extend(&self, file: &DirectFile, segment_bytes: u64, zeroes: &SharedBuf) -> io::Result<()> {
+    pub(super) async fn extend(&self, file: &DirectFile, segment_bytes: u64, zeroes: &Zeroes) -> io::Result<()> {
         let result = self.extend_one_step(file, align_up(segment_bytes), zeroes).await;
         self.give_up();
         result
@@ -105,14 +131,15 @@ impl Runway {
         }
     }
 
-    async fn extend_one_step(&self, file: &DirectFile, end: u64, zeroes: &SharedBuf) -> io::Result<()> {
-        let step = self.next_step();
+    async fn extend_one_step(&self, file: &DirectFile, end: u64, zeroes: &Zeroes) -> io::Result<()> {
+        let (step, hurried) = self.next_step();
         let mut from = self.claimed.get().max(self.ready.get());
         let target = from.saturating_add(step).min(end);
         if target <= from {
             return Ok(());
         }
-        if target - from > zeroes.len() as u64 {
+        let most = if hurried { ZERO_BYTES } else { CALM_ZERO_BYTES } as u64;
+        if target - from > most {
             // The last block first: it makes the file larger once and for all, so that the zero writes below do not take
             // the file's lock from the appends. Not by setting the size: an append that overtakes would be cut off.
             self.zero(file, target - IO_ALIGNMENT as u64, IO_ALIGNMENT as u64, zeroes).await?;
@@ -120,7 +147,7 @@ impl Runway {
         while from < target {
             // What an append claimed meanwhile is not ours any more.
             from = from.max(self.claimed.get());
-            let bytes = target.saturating_sub(from).min(zeroes.len() as u64);
+            let bytes = target.saturating_sub(from).min(most);
             if bytes == 0 {
                 break;
             }
@@ -134,7 +161,7 @@ impl Runway {
     }
 
     /// Writes zeroes where no append has claimed anything; appends wait for it to end.
-    async fn zero(&self, file: &DirectFile, position: u64, bytes: u64, zeroes: &SharedBuf) -> io::Result<()> {
+    async fn zero(&self, file: &DirectFile, position: u64, bytes: u64, zeroes: &Zeroes) -> io::Result<()> {
         if self.claimed.get() > position {
             return Ok(());
         }
@@ -145,7 +172,8 @@ impl Runway {
         result
     }
 
-    fn next_step(&self) -> u64 {
+    /// Bytes of the next step, and whether the log is in a hurry for it.
+    fn next_step(&self) -> (u64, bool) {
         let now = clock::monotonic_ns();
         let since = now.saturating_sub(self.extended_ns.replace(now));
         let step = match self.step.get() {
@@ -155,17 +183,13 @@ impl Runway {
             step => step,
         };
         self.step.set(step);
-        step
+        (step, since < HURRY_NS)
     }
 }
 
 /// Writes `bytes` zeroes at `position`.
-pub(super) async fn write_zeroes(file: &DirectFile, position: u64, bytes: usize, zeroes: &SharedBuf) -> io::Result<()> {
-    if bytes == zeroes.len() {
-        return file.write_at(position, zeroes.clone()).await;
-    }
-    let part = AlignedBuf::zeroed(bytes).freeze();
-    file.write_at(position, part).await
+pub(super) async fn write_zeroes(file: &DirectFile, position: u64, bytes: usize, zeroes: &Zeroes) -> io::Result<()> {
+    file.write_at(position, zeroes.of(bytes)).await
 }
 
 /// The next multiple of the I/O alignment.

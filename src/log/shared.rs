@@ -9,14 +9,11 @@ use std::{
 };
 
 use crate::{
-    runtime::{
-        buffer::{AlignedBuf, SharedBuf},
-        channel::Sender,
-    },
+    runtime::channel::Sender,
     types::limits,
 };
 
-use super::{cache::CacheBudget, files::{LoadedIndexes, OpenFiles}, permits::Permits, runway::ZERO_BYTES};
+use super::{cache::CacheBudget, files::{LoadedIndexes, OpenFiles}, permits::Permits, runway::Zeroes};
 
 /// Bounds of what the logs of a shard use together.
 #[derive(Clone, Debug)]
@@ -66,7 +63,7 @@ pub struct LogShared {
     /// One runway grows at a time: the appends of all logs share the device with its zeroes, and would wait for several.
     pub(super) zeroing: Rc<Permits>,
     pub(super) producers_per_partition: usize,
-    zeroes: OnceCell<SharedBuf>,
+    zeroes: OnceCell<Rc<Zeroes>>,
     /// Tasks of background work that have not ended.
     pub(super) working: Cell<usize>,
     failures: Sender<StorageFailure>,
@@ -99,8 +96,8 @@ impl LogShared {
         self.working.get()
     }
 
-    pub(super) fn zeroes(&self) -> SharedBuf {
-        self.zeroes.get_or_init(|| AlignedBuf::zeroed(ZERO_BYTES).freeze()).clone()
+    pub(super) fn zeroes(&self) -> Rc<Zeroes> {
+        Rc::clone(self.zeroes.get_or_init(|| Rc::new(Zeroes::new())))
     }
 
     /// Tells that background work failed.

@@ -1,9 +1,9 @@
 //! When the partitions of one log directory write, so that one flush covers many of them.
 //!
-//! A flush costs much the same for one write as for a hundred. So while a flush is due or under way, partitions with little
-//! staged wait for its end and then write together; those with much staged write at once, because the device is better
-//! kept busy. A flush in turn waits for the writes that were in flight when it was first asked for. Without a flush nobody
-//! waits, so a single client has the shortest way.
+//! A flush costs much the same for one write as for a hundred. So while a flush of many is due or under way, partitions with
+//! little staged wait for its end and then write together; those with much staged write at once, because the device is better
+//! kept busy. A flush in turn waits for the writes that were in flight when it was first asked for. Where flushes answer
+//! few, nobody waits: a write that is made beside the flush under way is that much earlier covered by the next.
 //!
 //! The clients that a flush answers send their next batches at once. After a flush that answered many, the partitions wait
 //! a moment longer for those, so that all go out together again instead of in ever smaller groups. Lives on one shard; no
@@ -22,6 +22,8 @@ use crate::runtime::{channel::Sender, notify::Notify, task, timer};
 const HELD_BYTES_MAX: usize = 48 << 10;
 /// After a flush that answered fewer batches than this, nobody waits for the next ones.
 const MANY_BATCHES: u64 = 8;
+/// A flush that answers fewer batches than this holds nobody back: there is no group to be kept together.
+const GROUP_BATCHES: u64 = 4;
 /// How long the next batches are waited for at the most.
 const LINGER: Duration = Duration::from_micros(100);
 
@@ -81,16 +83,17 @@ impl Pace {
         }
     }
 
-    /// A flush is asked for. From now on little waits: it would go out alone, and the flush would wait for it.
+    /// A flush is asked for. From now on little waits, if the last one answered a group: it would go out alone, and the flush
+    /// would wait for it.
     pub(super) fn flush_due(&self) {
-        self.holding.set(true);
+        self.holding.set(self.answered.get() >= GROUP_BATCHES);
     }
 
     /// The flush begins. Returns when the writes that are in flight now have ended.
     pub async fn begin_flush(&self) {
-        self.holding.set(true);
         self.linger_until.set(None);
         self.answered.set(self.staged.get() - self.staged_before.replace(self.staged.get()));
+        self.holding.set(self.answered.get() >= GROUP_BATCHES);
         self.generation.set(self.generation.get() + 1);
         self.old.set(self.old.get() + self.young.take());
         while self.old.get() > 0 {
@@ -171,10 +174,13 @@ mod tests {
     fn little_waits_for_a_flush_and_much_does_not() {
         let pace = Rc::new(Pace::default());
         let (sender, inbox) = channel::unbounded();
+        (0..GROUP_BATCHES).for_each(|_| pace.staged());
+        assert!(!pace.holds(1));
+        block_on(pace.begin_flush());
+        assert!(pace.holds(1) && !pace.holds(HELD_BYTES_MAX));
+        pace.end_flush();
         assert!(!pace.holds(1));
         pace.flush_due();
-        assert!(pace.holds(1) && !pace.holds(HELD_BYTES_MAX));
-        block_on(pace.begin_flush());
         assert!(pace.holds(1) && !pace.holds(HELD_BYTES_MAX));
         pace.hold(sender);
         assert!(inbox.try_recv().is_none());
@@ -183,5 +189,18 @@ mod tests {
         assert!(!pace.holds(1));
         block_on(pace.begin_flush());
         assert!(!pace.end_flush(), "nobody waited");
+    }
+
+    #[test]
+    fn where_a_flush_answers_few_nobody_waits_for_it() {
+        let pace = Rc::new(Pace::default());
+        for _ in 0..3 {
+            (1..GROUP_BATCHES).for_each(|_| pace.staged());
+            pace.flush_due();
+            assert!(!pace.holds(1));
+            block_on(pace.begin_flush());
+            assert!(!pace.holds(1));
+            pace.end_flush();
+        }
     }
 }
