@@ -17,6 +17,7 @@ use crate::{
         header::{ResponseHeader, request_frame},
         messages::{
             api_versions::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse},
+            create_partitions::{CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopic},
             create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, CreateTopicsResponse},
             delete_topics::{DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse},
             describe_configs::{DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResponse},
@@ -33,6 +34,9 @@ use super::frames::ANSWER_BYTES_MAX;
 
 /// Milliseconds that the broker may take to make or delete a topic.
 const TOPIC_TIMEOUT_MS: i32 = 60_000;
+/// Partitions that are asked for at a time: a controller writes at most 10,000 records for one request
+/// (QuorumController.MAX_RECORDS_PER_USER_OP).
+const PARTITIONS_AT_A_TIME: i32 = 5_000;
 /// Resource types of DescribeConfigs.
 const TOPIC_RESOURCE: i8 = 2;
 const BROKER_RESOURCE: i8 = 4;
@@ -271,7 +275,7 @@ impl Session {
         Ok(found)
     }
 
-    /// Creates a topic with as many replicas as given (-1: the broker's default).
+    /// Creates a topic with as many replicas as given (-1: the broker's default); one of many partitions in steps.
     ///
     /// # Errors
     /// All but `Connect`.
@@ -290,7 +294,7 @@ impl Session {
         let request = CreateTopicsRequest {
             topics: vec![CreatableTopic {
                 name: topic.into(),
-                num_partitions: partitions,
+                num_partitions: partitions.min(PARTITIONS_AT_A_TIME),
                 replication_factor: replicas,
                 assignments: Vec::new(),
                 configs: configs.iter().map(config).collect(),
@@ -300,6 +304,24 @@ impl Session {
         };
         let answer: CreateTopicsResponse = self.ask(API, &request)?;
         let [result] = &answer.topics[..] else { return Err(SessionError::Subject { api: API }) };
+        refuse(API, result.error_code, result.error_message.as_ref())?;
+        let mut count = PARTITIONS_AT_A_TIME;
+        while count < partitions {
+            count = count.saturating_add(PARTITIONS_AT_A_TIME).min(partitions);
+            self.grow_topic(topic, count)?;
+        }
+        Ok(())
+    }
+
+    fn grow_topic(&mut self, topic: &str, count: i32) -> Result<(), SessionError> {
+        const API: &str = "CreatePartitions";
+        let request = CreatePartitionsRequest {
+            topics: vec![CreatePartitionsTopic { name: topic.into(), count, assignments: None }],
+            timeout_ms: TOPIC_TIMEOUT_MS,
+            validate_only: false,
+        };
+        let answer: CreatePartitionsResponse = self.ask(API, &request)?;
+        let [result] = &answer.results[..] else { return Err(SessionError::Subject { api: API }) };
         refuse(API, result.error_code, result.error_message.as_ref())
     }
 

@@ -79,10 +79,25 @@ impl Stamp {
     }
 }
 
+/// What makes the batch of an idempotent producer its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Sequenced {
+    /// The producer's id.
+    pub id: i64,
+    /// Its epoch.
+    pub epoch: i16,
+    /// Number of the batch's first record in its partition.
+    pub base_sequence: i32,
+}
+
 /// A batch, and where its stamps are.
 #[derive(Clone, Debug)]
 pub struct Template {
     bytes: Bytes,
+    /// The bytes behind the header.
+    records_bytes: Bytes,
+    /// For the checksum of another header before the same records.
+    trailing: Trailing,
     /// Where each value starts, and the CRC of its filler; empty if the batch is compressed.
     values: Vec<(usize, u32)>,
     records: u64,
@@ -113,7 +128,9 @@ impl Template {
         let records = builder.count().unsigned_abs().into();
         let bytes = builder.build()?;
         let values = if shape.codec == Codec::None { values_of(&bytes) } else { Vec::new() };
-        Ok(Self { bytes, values, records })
+        let records_bytes = bytes.slice(HEADER_BYTES..);
+        let trailing = Trailing::new(&records_bytes);
+        Ok(Self { bytes, records_bytes, trailing, values, records })
     }
 
     /// Bytes of the batch as sent.
@@ -131,9 +148,23 @@ impl Template {
         self.records
     }
 
-    /// The batch as made.
-    pub fn bytes(&self) -> &Bytes {
-        &self.bytes
+    /// The header of a batch of the time `now_ms`, checksum included, to be sent before [`Template::records_bytes`]: no
+    /// real producer sends a batch twice, and a broker has more to do (a time index to keep) where time goes on.
+    pub fn header(&self, now_ms: i64, producer: Option<Sequenced>) -> [u8; HEADER_BYTES] {
+        let mut header = [0; HEADER_BYTES];
+        header.copy_from_slice(&self.bytes[..HEADER_BYTES]);
+        set_time(&mut header, now_ms);
+        if let Some(producer) = producer {
+            set_producer(&mut header, producer);
+        }
+        let crc = self.trailing.after(crc32c::crc32c(&header[CHECKED_FROM..]));
+        header[CRC_AT..CRC_AT + 4].copy_from_slice(&crc.to_be_bytes());
+        header
+    }
+
+    /// What follows every header.
+    pub fn records_bytes(&self) -> &Bytes {
+        &self.records_bytes
     }
 
     /// A copy of the batch to be stamped.
@@ -143,21 +174,47 @@ impl Template {
 
     /// Writes stamps into all records of a copy, from `first` on, and sets the time; [`seal`] it afterwards.
     pub fn stamp(&self, batch: &mut [u8], first: Stamp, now_ms: i64) {
-        for at in [BASE_TIMESTAMP_AT, BASE_TIMESTAMP_AT + 8] {
-            batch[at..at + 8].copy_from_slice(&now_ms.to_be_bytes());
-        }
+        set_time(batch, now_ms);
         let mut stamp = first;
         for (at, filler_crc) in &self.values {
             stamp.write(&mut batch[*at..], *filler_crc);
             stamp.sequence += 1;
         }
     }
+}
 
-    /// Makes a copy the batch of an idempotent producer; [`seal`] it afterwards.
-    pub fn set_producer(&self, batch: &mut [u8], id: i64, epoch: i16, base_sequence: i32) {
-        batch[PRODUCER_ID_AT..PRODUCER_ID_AT + 8].copy_from_slice(&id.to_be_bytes());
-        batch[PRODUCER_ID_AT + 8..PRODUCER_ID_AT + 10].copy_from_slice(&epoch.to_be_bytes());
-        batch[PRODUCER_ID_AT + 10..PRODUCER_ID_AT + 14].copy_from_slice(&base_sequence.to_be_bytes());
+/// All records of a batch are of one time, so the first and the largest timestamp of its header are all that it takes.
+fn set_time(batch: &mut [u8], now_ms: i64) {
+    for at in [BASE_TIMESTAMP_AT, BASE_TIMESTAMP_AT + 8] {
+        batch[at..at + 8].copy_from_slice(&now_ms.to_be_bytes());
+    }
+}
+
+/// Makes it the batch of an idempotent producer; [`seal`] it afterwards.
+pub fn set_producer(batch: &mut [u8], producer: Sequenced) {
+    let Sequenced { id, epoch, base_sequence } = producer;
+    batch[PRODUCER_ID_AT..PRODUCER_ID_AT + 8].copy_from_slice(&id.to_be_bytes());
+    batch[PRODUCER_ID_AT + 8..PRODUCER_ID_AT + 10].copy_from_slice(&epoch.to_be_bytes());
+    batch[PRODUCER_ID_AT + 10..PRODUCER_ID_AT + 14].copy_from_slice(&base_sequence.to_be_bytes());
+}
+
+/// Bytes that stay, behind bytes that change: gives the CRC-32C of both from that of the first part alone. The checksum is
+/// linear, so what the trailing bytes make of each of its bits is worked out once.
+#[derive(Clone, Debug)]
+struct Trailing {
+    crc: u32,
+    of_bit: [u32; 32],
+}
+
+impl Trailing {
+    fn new(bytes: &[u8]) -> Self {
+        let of_bit = std::array::from_fn(|bit| crc32c::crc32c_combine(1 << bit, 0, bytes.len()));
+        Self { crc: crc32c::crc32c(bytes), of_bit }
+    }
+
+    fn after(&self, leading_crc: u32) -> u32 {
+        let set = |bit: &usize| leading_crc >> bit & 1 == 1;
+        (0..32).filter(set).fold(self.crc, |crc, bit| crc ^ self.of_bit[bit])
     }
 }
 
@@ -254,7 +311,7 @@ mod tests {
         let first = Stamp { run: 9, lane: 3, sequence: 1000, intended_ns: u64::MAX - 5 };
         let mut batch = template.copy();
         template.stamp(&mut batch, first, 55);
-        template.set_producer(&mut batch, 4, 2, 77);
+        set_producer(&mut batch, Sequenced { id: 4, epoch: 2, base_sequence: 77 });
         seal(&mut batch);
         let records = Records::open(&batch, batch.len()).unwrap();
         records.header().verify(&batch).unwrap();
@@ -263,6 +320,20 @@ mod tests {
             let record = record.unwrap();
             assert_eq!(record.timestamp, 55);
             assert_eq!(Stamp::read(record.value.unwrap()), Some(Stamp { sequence, ..first }));
+        }
+    }
+
+    #[test]
+    fn every_batch_is_of_its_own_time_and_sound() {
+        for codec in [Codec::None, Codec::Lz4] {
+            let template = Template::new(&Shape { codec, ..shape(16_384, 500, 8) }, 7, 1).unwrap();
+            for (now_ms, producer) in [(1, None), (1_700_000_000_000, Some(Sequenced { id: 4, epoch: 2, base_sequence: 77 })), (-1, None)] {
+                let batch = [&template.header(now_ms, producer)[..], template.records_bytes()].concat();
+                let records = Records::open(&batch, 1 << 20).unwrap();
+                records.header().verify(&batch).unwrap();
+                assert_eq!(records.header().last_sequence().is_some(), producer.is_some());
+                assert!(records.iter().all(|record| record.unwrap().timestamp == now_ms));
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use crate::{
 };
 
 use super::{
-    body::{self, Stamp, Template},
+    body::{self, Sequenced, Stamp, Template},
     clock::SECOND_NS,
     lane::{Context, LaneError},
     schedule::Schedule,
@@ -41,8 +41,6 @@ pub(super) enum Pace {
 pub(super) struct Stamping {
     pub(super) run: u32,
     pub(super) lane: u32,
-    /// Wall clock less monotonic clock, in milliseconds.
-    pub(super) wall_ahead_ms: i64,
 }
 
 /// An idempotent producer, as the broker named it.
@@ -64,6 +62,8 @@ pub(super) struct ProducerSettings {
     pub(super) partitions: Vec<i32>,
     pub(super) in_flight: usize,
     pub(super) pace: Pace,
+    /// Wall clock less monotonic clock, in milliseconds.
+    pub(super) wall_ahead_ms: i64,
     pub(super) stamping: Option<Stamping>,
     pub(super) identity: Option<Identity>,
     /// Requests after which the lane is done.
@@ -157,21 +157,24 @@ impl Producer {
         self.flights.push_back(Flight { correlation, partition, intended_ns, sent_ns: now_ns, first_sequence, body });
     }
 
-    /// Queues the batch, made this request's own if it has to be; gives it back if its memory can be used again.
+    /// Queues the batch, with a header or, if records are stamped, memory of its own; gives that back to be used again.
     fn queue_body(&mut self, sequence: u64, intended_ns: u64, now_ns: u64, out: &mut SendQueue) -> Option<Bytes> {
-        let template = &self.settings.template;
-        if self.settings.stamping.is_none() && self.settings.identity.is_none() {
-            out.body(template.bytes());
-            return None;
-        }
-        let mut batch = self.spare.pop().unwrap_or_else(|| template.copy());
-        if let Some(stamping) = self.settings.stamping {
-            let stamp = Stamp { run: stamping.run, lane: stamping.lane, sequence, intended_ns };
-            template.stamp(&mut batch, stamp, (now_ns / 1_000_000) as i64 + stamping.wall_ahead_ms);
-        }
-        if let Some(identity) = self.settings.identity {
+        let ProducerSettings { template, wall_ahead_ms, .. } = &self.settings;
+        let now_ms = (now_ns / 1_000_000) as i64 + wall_ahead_ms;
+        let producer = self.settings.identity.map(|Identity { id, epoch }| {
             let base_sequence = increment_sequence(0, (sequence % (1 << 31)) as i32);
-            template.set_producer(&mut batch, identity.id, identity.epoch, base_sequence);
+            Sequenced { id, epoch, base_sequence }
+        });
+        let Some(stamping) = self.settings.stamping else {
+            out.copy(&template.header(now_ms, producer));
+            out.body(template.records_bytes());
+            return None;
+        };
+        let mut batch = self.spare.pop().unwrap_or_else(|| template.copy());
+        let stamp = Stamp { run: stamping.run, lane: stamping.lane, sequence, intended_ns };
+        template.stamp(&mut batch, stamp, now_ms);
+        if let Some(producer) = producer {
+            body::set_producer(&mut batch, producer);
         }
         body::seal(&mut batch);
         let batch = batch.freeze();

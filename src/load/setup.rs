@@ -224,7 +224,8 @@ impl Producing<'_> {
                 partitions,
                 in_flight: self.in_flight,
                 pace,
-                stamping: self.run.map(|run| Stamping { run, lane: lane as u32, wall_ahead_ms }),
+                wall_ahead_ms,
+                stamping: self.run.map(|run| Stamping { run, lane: lane as u32 }),
                 identity,
                 requests_max: self.requests_max,
             });
