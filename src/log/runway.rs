@@ -32,7 +32,7 @@ const ZERO_BYTES: usize = 1 << 20;
 /// The same for a log that has time: the appends of all logs wait behind them in the device.
 const CALM_ZERO_BYTES: usize = 128 << 10;
 /// A log whose last step was used up faster than this has no time.
-const HURRY_NS: u64 = 500_000_000;
+const HURRY_NS: u64 = 3_000_000_000;
 
 /// Blocks of zeroes, made once for all logs of a shard.
 #[derive(Debug)]

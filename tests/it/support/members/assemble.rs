@@ -40,9 +40,14 @@ pub(crate) fn modern(members: &mut [Modern], partitions: usize) {
     while steady < members.len() {
         assert!(Instant::now() < deadline, "the group does not settle: {members:?}");
         steady = 0;
+        let (everybody_is_in, share) = (members.iter().all(|member| member.epoch > 0), partitions.div_ceil(members.len()));
         for member in &mut *members {
             let whole = member.epoch == 0;
             steady += usize::from(obey(member, whole));
+            // The others hear of a new target only after it has given up its part: else the steps would be another each time.
+            if everybody_is_in && member.owned.len() > share {
+                break;
+            }
         }
         let owned: usize = members.iter().map(|member| member.owned.len()).sum();
         let fair = members.iter().all(|member| member.owned.len() >= partitions / members.len() && member.epoch == members[0].epoch);
