@@ -50,7 +50,6 @@ pub struct Finding {
 pub fn look(shards: usize, directories: &[PathBuf]) -> Vec<Finding> {
     let mut findings = vec![kernel(), io_uring(), memlock(shards), nofile(), cores(shards)];
     findings.extend(cpu_quota(shards));
-    findings.extend(huge_pages());
     for directory in directories {
         findings.push(direct_io(directory));
     }
@@ -158,20 +157,6 @@ fn parse_quota(text: &str) -> Option<(u64, u64)> {
     Some((quota.parse().ok()?, period.parse().ok().filter(|period| *period > 0)?))
 }
 
-/// Whether the kernel makes huge pages of memory unasked. Clearing one stops a shard for as long as it takes: 0.1 ms on bare
-/// metal, several on a virtual machine whose host hands memory out page by page.
-fn huge_pages() -> Option<Finding> {
-    let text = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled").ok()?;
-    let drawback = "the kernel clears 2 MiB at a time while clients wait: \
-        set it to madvise (echo madvise > /sys/kernel/mm/transparent_hugepage/enabled)";
-    are_forced(&text).then(|| finding("huge pages", "always", Verdict::Drawback(drawback.to_owned())))
-}
-
-/// What `transparent_hugepage/enabled` says: the mode in force is in brackets.
-fn are_forced(text: &str) -> bool {
-    text.contains("[always]")
-}
-
 fn direct_io(directory: &Path) -> Finding {
     let shown = directory.display();
     let kind = rustix::fs::statfs(directory).map_or("unknown", |stat| filesystem(stat.f_type));
@@ -262,12 +247,6 @@ mod tests {
     fn a_quota_is_read_as_the_kernel_writes_it() {
         assert_eq!(parse_quota("150000 100000\n"), Some((150_000, 100_000)));
         assert_eq!([parse_quota("max 100000\n"), parse_quota(""), parse_quota("1 0")], [None; 3]);
-    }
-
-    #[test]
-    fn huge_pages_are_named_where_nobody_asks_for_them() {
-        assert!(are_forced("[always] madvise never\n"));
-        assert!(!are_forced("always [madvise] never\n") && !are_forced(""));
     }
 
     #[test]
