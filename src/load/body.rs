@@ -1,4 +1,4 @@
-//! The batches that producers send, made before the clock runs.
+//! The batches that producers send, made before the clock runs but for their headers, which say when they are sent.
 //!
 //! Values begin with a stamp, so that a consumer can tell which record it is and when it was meant to be sent:
 //!
@@ -94,7 +94,7 @@ pub struct Sequenced {
 #[derive(Clone, Debug)]
 pub struct Template {
     bytes: Bytes,
-    /// The bytes behind the header.
+    /// The bytes behind the header: what is sent again and again.
     records_bytes: Bytes,
     /// For the checksum of another header before the same records.
     trailing: Trailing,

@@ -13,7 +13,7 @@ use crate::runtime::{
 
 use super::{
     names,
-    runway::{self, align_up},
+    runway::align_up,
     segment::Folder,
     shared::LogShared,
 };
@@ -70,7 +70,7 @@ async fn make(folder: &Folder, shared: &LogShared, ready: u64) -> io::Result<(Di
     let path = folder.path().join(names::NEXT_SEGMENT);
     // One from before would have been renamed or removed; after a crash the start removes it.
     let file = DirectFile::open(&path, OpenMode::CreateNew).await?;
-    runway::write_zeroes(&file, 0, ready as usize, &shared.zeroes()).await?;
+    file.write_at(0, shared.zeroes().of(ready as usize)).await?;
     file.sync_data().await?;
     Ok((file, ready))
 }

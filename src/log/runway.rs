@@ -46,7 +46,8 @@ impl Zeroes {
         Self { hurried: AlignedBuf::zeroed(ZERO_BYTES).freeze(), calm: AlignedBuf::zeroed(CALM_ZERO_BYTES).freeze() }
     }
 
-    fn of(&self, bytes: usize) -> SharedBuf {
+    /// So many; a multiple of the I/O alignment.
+    pub(super) fn of(&self, bytes: usize) -> SharedBuf {
         match bytes {
             ZERO_BYTES => self.hurried.clone(),
             CALM_ZERO_BYTES => self.calm.clone(),
@@ -166,7 +167,7 @@ impl Runway {
             return Ok(());
         }
         self.zeroing.set(Some((position, position + bytes)));
-        let result = write_zeroes(file, position, bytes as usize, zeroes).await;
+        let result = file.write_at(position, zeroes.of(bytes as usize)).await;
         self.zeroing.set(None);
         self.zeroed.notify();
         result
@@ -185,11 +186,6 @@ impl Runway {
         self.step.set(step);
         (step, since < HURRY_NS)
     }
-}
-
-/// Writes `bytes` zeroes at `position`.
-pub(super) async fn write_zeroes(file: &DirectFile, position: u64, bytes: usize, zeroes: &Zeroes) -> io::Result<()> {
-    file.write_at(position, zeroes.of(bytes)).await
 }
 
 /// The next multiple of the I/O alignment.

@@ -8,10 +8,7 @@ use std::{
     rc::Rc,
 };
 
-use crate::{
-    runtime::channel::Sender,
-    types::limits,
-};
+use crate::{runtime::channel::Sender, types::limits};
 
 use super::{cache::CacheBudget, files::{LoadedIndexes, OpenFiles}, permits::Permits, runway::Zeroes};
 

@@ -2,8 +2,9 @@
 //!
 //! Owns the primitive encodings ([`wire`]), the declarative tables that describe structures ([`message!`]), the request and
 //! response headers ([`header`]), the list of APIs and of their versions ([`api`]), one file per API under [`messages`], and
-//! what consumers say to each other in the opaque bytes of a group (`embedded`). The same tables serve the records of the metadata log and of the coordinators. Never reads a clock, a socket or a file,
-//! never decodes records on their way through, and knows nothing of what a request means.
+//! what consumers say to each other in the opaque bytes of a group (`embedded`). The same tables serve the records of the
+//! metadata log and of the coordinators. Never reads a clock, a socket or a file, never decodes records on their way
+//! through, and knows nothing of what a request means.
 //!
 //! `docs/decisions/wire-codec.md` says why the codec is our own.
 
