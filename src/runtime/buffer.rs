@@ -12,6 +12,7 @@ use std::{
 use bytes::Bytes;
 use glommio::io::{DmaBuffer, ReadResult};
 
+use super::piece::Piece;
 use crate::types::limits::IO_ALIGNMENT;
 
 /// Memory aligned for direct I/O, with one owner. Every byte is initialised.
@@ -136,6 +137,7 @@ impl Deref for SharedBuf {
 enum Memory {
     Shared(SharedBuf),
     Read(Rc<ReadResult>),
+    Piece(Piece),
     Bytes(Bytes),
 }
 
@@ -144,6 +146,7 @@ impl Memory {
         match self {
             Memory::Shared(buffer) => buffer,
             Memory::Read(read) => read,
+            Memory::Piece(piece) => piece.filled(),
             Memory::Bytes(bytes) => bytes,
         }
     }
@@ -178,6 +181,17 @@ impl Slice {
         Self { memory: self.memory.clone(), range: start + range.start..start + range.end }
     }
 
+    /// Puts `bytes` behind it, if it ends where a piece with room for them is filled; false otherwise. Nobody else's slice
+    /// changes.
+    pub fn extend(&mut self, bytes: &[u8]) -> bool {
+        let Memory::Piece(piece) = &self.memory else { return false };
+        let extended = self.range.end == piece.filled().len() && piece.append(bytes);
+        if extended {
+            self.range.end += bytes.len();
+        }
+        extended
+    }
+
     /// The same bytes as `Bytes`, which may leave the executor: copied, unless they are `Bytes` already.
     pub fn to_bytes(&self) -> Bytes {
         match &self.memory {
@@ -191,6 +205,14 @@ impl Deref for Slice {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
         &self.memory.as_slice()[self.range.clone()]
+    }
+}
+
+/// What is filled of it.
+impl From<Piece> for Slice {
+    fn from(piece: Piece) -> Self {
+        let range = 0..piece.filled().len();
+        Self { memory: Memory::Piece(piece), range }
     }
 }
 

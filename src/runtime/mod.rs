@@ -18,6 +18,7 @@ pub mod oneshot;
 pub mod link;
 
 pub mod buffer;
+pub mod piece;
 pub mod file;
 pub mod fs;
 pub mod net;

@@ -1,16 +1,21 @@
-//! The system calls that need `unsafe`: descriptors that glommio knows only as numbers, and asking whether io_uring
-//! may be used.
+//! The system calls that need `unsafe`: descriptors that glommio knows only as numbers, asking whether io_uring may be
+//! used, and pages that the allocator has no part in.
 //!
 //! The only file of the crate with `unsafe` in it (`tests/it/tidy.rs` keeps it so).
 
-#![expect(unsafe_code, reason = "glommio 0.9 offers neither AsFd nor From<OwnedFd>, and rustix no safe io_uring")]
+#![expect(unsafe_code, reason = "glommio 0.9 offers neither AsFd nor From<OwnedFd>, and rustix no safe io_uring and mmap")]
 
 use std::{
+    cell::Cell,
     io,
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd},
+    ptr::{self, NonNull},
 };
 
-use rustix::io_uring::{io_uring_params, io_uring_setup};
+use rustix::{
+    io_uring::{io_uring_params, io_uring_setup},
+    mm::{self, Advice, MapFlags, ProtFlags},
+};
 
 /// The descriptor of `owner`, borrowed for as long as `owner` is.
 pub(super) fn descriptor<T: AsRawFd>(owner: &T) -> BorrowedFd<'_> {
@@ -34,4 +39,66 @@ pub(super) fn try_io_uring() -> io::Result<()> {
     // SAFETY: the parameters are zero, which is valid; the ring is never mapped or entered, only dropped.
     let ring = unsafe { io_uring_setup(8, &mut params) };
     ring.map(drop).map_err(io::Error::from)
+}
+
+/// Private pages of the smallest size, filled from front to back. What is filled does not change until it is cleared, which
+/// takes the only owner, so it may be read while more is appended. The kernel clears a page when it is first written to.
+pub(super) struct Pages {
+    start: NonNull<u8>,
+    bytes: usize,
+    filled: Cell<usize>,
+}
+
+impl Pages {
+    /// Maps `bytes`, more than none, rounded up to whole pages by the kernel.
+    ///
+    /// # Errors
+    /// No memory, or too many mappings (`vm.max_map_count`).
+    pub(super) fn map(bytes: usize) -> io::Result<Self> {
+        // SAFETY: the kernel chooses the place, so nothing that is mapped already is touched.
+        let start = unsafe { mm::mmap_anonymous(ptr::null_mut(), bytes, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE)? };
+        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        let pages = Self { start, bytes, filled: Cell::new(0) };
+        // SAFETY: the range is the mapping's, and the advice changes only which pages the kernel takes for it. A kernel
+        // without huge pages refuses it, and is right as it is.
+        let _ = unsafe { mm::madvise(start.as_ptr().cast(), bytes, Advice::LinuxNoHugepage) };
+        Ok(pages)
+    }
+
+    /// Size of the mapping.
+    pub(super) fn capacity(&self) -> usize {
+        self.bytes
+    }
+
+    /// What was appended.
+    pub(super) fn filled(&self) -> &[u8] {
+        // SAFETY: the first `filled` bytes are mapped and were written, and nothing writes to them while `self` is
+        // borrowed: `append` writes behind them, and `clear` wants `self` alone.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.filled.get()) }
+    }
+
+    /// Puts `more` behind what is there.
+    ///
+    /// # Panics
+    /// There is no room.
+    pub(super) fn append(&self, more: &[u8]) {
+        let filled = self.filled.get();
+        assert!(more.len() <= self.bytes - filled, "what is appended has room");
+        // SAFETY: the range lies in the mapping, behind all that anybody can have borrowed, so `more` is not in it either.
+        // The type is not `Sync`: no other thread appends.
+        unsafe { ptr::copy_nonoverlapping(more.as_ptr(), self.start.as_ptr().add(filled), more.len()) };
+        self.filled.set(filled + more.len());
+    }
+
+    /// Forgets what was appended.
+    pub(super) fn clear(&mut self) {
+        self.filled.set(0);
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is this object's, and all that was borrowed from it has ended.
+        let _ = unsafe { mm::munmap(self.start.as_ptr().cast(), self.bytes) };
+    }
 }
