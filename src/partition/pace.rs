@@ -101,6 +101,11 @@ impl Pace {
         }
     }
 
+    /// True if the flush that has begun leaves nothing to do meanwhile: what is staged waits for it, and no write is in flight.
+    pub fn stands_still(&self) -> bool {
+        self.holding.get() && self.young.get() == 0
+    }
+
     /// The flush is over: those who waited for it write, now (true) or after a moment.
     pub fn end_flush(self: &Rc<Self>) -> bool {
         let answered = self.answered.get();
@@ -177,9 +182,12 @@ mod tests {
         (0..GROUP_BATCHES).for_each(|_| pace.staged());
         assert!(!pace.holds(1));
         block_on(pace.begin_flush());
-        assert!(pace.holds(1) && !pace.holds(HELD_BYTES_MAX));
+        assert!(pace.holds(1) && !pace.holds(HELD_BYTES_MAX) && pace.stands_still());
+        let large = pace.begin_write();
+        assert!(!pace.stands_still());
+        drop(large);
         pace.end_flush();
-        assert!(!pace.holds(1));
+        assert!(!pace.holds(1) && !pace.stands_still());
         pace.flush_due();
         assert!(pace.holds(1) && !pace.holds(HELD_BYTES_MAX));
         pace.hold(sender);

@@ -101,6 +101,14 @@ impl DirectFile {
         self.file.fdatasync().await.map_err(io_error)
     }
 
+    /// [`DirectFile::sync_data`] without the ring: nothing else runs on the shard until the device has answered.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn sync_data_in_place(&self) -> io::Result<()> {
+        Ok(rustix::fs::fdatasync(sys::descriptor(&*self.file))?)
+    }
+
     /// Cuts the file to `bytes`, or extends it with a hole.
     ///
     /// # Errors

@@ -5,6 +5,9 @@
 //! own metadata is never dirty: some kernels write that of the flushed file each time. A file whose metadata is dirty (it
 //! grew) is flushed by itself. Where a file system makes no promise about other files, each is flushed by itself.
 //!
+//! A flush goes through the ring, and there to a worker of the kernel on the same core: some 30 us of CPU. Where nothing
+//! could be done meanwhile and the device is quick, it is made in place instead.
+//!
 //! One flush is in flight at a time; whatever asks meanwhile waits for the next, which is what groups commits. A failed
 //! flush is never retried: the log directory is retired (`docs/decisions/durability.md`).
 
@@ -14,6 +17,7 @@ use crate::{
     partition::{Flush, FlushFailed, Message, Pace},
     runtime::{
         channel::Receiver,
+        clock,
         executor::SENTINEL,
         file::{DirectFile, OpenMode},
         fs, timer,
@@ -23,6 +27,13 @@ use crate::{
 /// Long enough for one turn of the loop: the writes that waited for a flush go to the device, and it works on them while
 /// those who the flush was for are answered.
 const NEXT_TURN: Duration = Duration::from_micros(1);
+
+/// A flush in place that takes longer was a mistake: the shard could have received requests.
+const IN_PLACE_MAX_NS: u64 = 300_000;
+/// After a mistake, so many flushes go through the ring; after each further one, twice as many.
+const DISTRUST: u32 = 16;
+/// As many as that at most.
+const DISTRUST_MAX: u32 = 4096;
 
 /// Tells the broker that a log directory must not be used any more.
 pub type DirectoryFailed = Rc<dyn Fn(&std::io::Error)>;
@@ -47,7 +58,7 @@ impl std::fmt::Debug for Flushed {
 /// Serves the flush requests of the log directory at `path` until all its partitions are gone.
 pub async fn run(path: std::path::PathBuf, requests: Receiver<Flush>, directory: Flushed) {
     let Flushed { pace, retired, failed } = directory;
-    let device = device(&path).await;
+    let device = Device::of(&path).await;
     let mut group = Vec::new();
     while let Some(first) = requests.recv().await {
         group.push(first);
@@ -55,7 +66,7 @@ pub async fn run(path: std::path::PathBuf, requests: Receiver<Flush>, directory:
         while let Some(request) = requests.try_recv() {
             group.push(request);
         }
-        if !retired.get() && let Err(error) = flush(device.as_ref(), &group).await {
+        if !retired.get() && let Err(error) = flush(&device, &group, pace.stands_still()).await {
             failed(&error);
             retired.set(true);
         }
@@ -70,31 +81,100 @@ pub async fn run(path: std::path::PathBuf, requests: Receiver<Flush>, directory:
     }
 }
 
-/// The file whose flush is that of the device; `None` if each file must be flushed by itself.
-async fn device(path: &Path) -> Option<DirectFile> {
-    if !fs::flush_is_the_devices(path) {
-        return None;
-    }
-    let file = DirectFile::open(&path.join(SENTINEL), OpenMode::Read).await;
-    file.inspect_err(|error| tracing::warn!(%error, "cannot open the probe file: every file is flushed by itself")).ok()
+/// How the files of a log directory are flushed together.
+struct Device {
+    /// The file whose flush is that of the device; absent if each file must be flushed by itself.
+    file: Option<DirectFile>,
+    trust: Trust,
 }
 
-async fn flush(device: Option<&DirectFile>, group: &[Flush]) -> std::io::Result<()> {
+impl Device {
+    async fn of(path: &Path) -> Self {
+        let file = match fs::flush_is_the_devices(path) {
+            true => DirectFile::open(&path.join(SENTINEL), OpenMode::Read).await,
+            false => return Self { file: None, trust: Trust::default() },
+        };
+        let file = file.inspect_err(|error| tracing::warn!(%error, "cannot open the probe file: every file is flushed by itself"));
+        Self { file: file.ok(), trust: Trust::default() }
+    }
+
+    async fn flush(&self, file: &DirectFile, idle: bool) -> std::io::Result<()> {
+        if !idle || !self.trust.asks() {
+            return file.sync_data().await;
+        }
+        let begun = clock::monotonic_ns();
+        let result = file.sync_data_in_place();
+        self.trust.took(clock::monotonic_ns() - begun);
+        result
+    }
+}
+
+/// Whether a device is quick enough for flushes in place.
+#[derive(Default)]
+struct Trust {
+    /// Flushes that go through the ring before the next in place.
+    distrusted: Cell<u32>,
+    /// How many that were after the last mistake; half as many after each quick flush.
+    last: Cell<u32>,
+}
+
+impl Trust {
+    fn asks(&self) -> bool {
+        let distrusted = self.distrusted.get();
+        self.distrusted.set(distrusted.saturating_sub(1));
+        distrusted == 0
+    }
+
+    fn took(&self, ns: u64) {
+        if ns <= IN_PLACE_MAX_NS {
+            return self.last.set(self.last.get() / 2);
+        }
+        let distrusted = (2 * self.last.get()).clamp(DISTRUST, DISTRUST_MAX);
+        self.last.set(distrusted);
+        self.distrusted.set(distrusted);
+    }
+}
+
+/// `idle`: nothing else can be done until the flush is over.
+async fn flush(device: &Device, group: &[Flush], idle: bool) -> std::io::Result<()> {
     let mut flushed = false;
     for file in group.iter().flat_map(|flush| flush.request.dirty_files()) {
         file.sync_data().await?;
         flushed = true;
     }
     let mut clean = group.iter().flat_map(|flush| &flush.request.clean).peekable();
-    match device {
+    match &device.file {
         // The flush of a dirty file was the device's as well.
         Some(_) if flushed || clean.peek().is_none() => Ok(()),
-        Some(device) => device.sync_data().await,
+        Some(file) => device.flush(file, idle).await,
         None => {
             for file in clean {
                 file.sync_data().await?;
             }
             Ok(())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_device_is_seldom_asked() {
+        let trust = Trust::default();
+        let mut slow = 0;
+        for _ in 0..100_000 {
+            if trust.asks() {
+                trust.took(IN_PLACE_MAX_NS + 1);
+                slow += 1;
+            }
+        }
+        assert!((20..60).contains(&slow), "{slow} flushes in place");
+        while !trust.asks() {}
+        (0..20).for_each(|_| trust.took(IN_PLACE_MAX_NS));
+        assert!(trust.asks());
+        trust.took(IN_PLACE_MAX_NS + 1);
+        assert_eq!((0..100).filter(|_| trust.asks()).count(), 100 - DISTRUST as usize, "it was quick for long");
     }
 }
