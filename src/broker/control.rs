@@ -28,7 +28,7 @@ use crate::{
     runtime::{
         clock,
         executor::{Running, ShardThreads},
-        link,
+        link, priority,
     },
     shard::{Checkpoint, PeerLinks},
     types::{ShardId, Text, Uuid, limits::LINK_CAPACITY},
@@ -344,7 +344,10 @@ fn start_shards(shards: Shards<'_>) -> Result<(Running<()>, Vec<flume::Sender<Co
             }
         }
     });
-    Ok((running.map_err(StartError::Shards)?, commands))
+    let running = running.map_err(StartError::Shards)?;
+    // This thread has no core of its own; making a thousand partitions takes it 25 ms.
+    priority::step_back();
+    Ok((running, commands))
 }
 
 /// The links between all shards: one request link and one reply link for each ordered pair.

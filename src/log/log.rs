@@ -383,7 +383,7 @@ impl Log {
         if segment.runway().begin_step(position, segment_bytes) {
             let (segment, shared) = (Rc::clone(segment), Rc::clone(&self.shared));
             self.in_background("extend a runway", async move {
-                let _permit = shared.zeroing.take().await;
+                let _permit = shared.may_zero(segment.runway()).await;
                 match segment.open(&shared).await {
                     Ok(file) => segment.runway().extend(&file, segment_bytes, &shared.zeroes()).await,
                     Err(error) => {

@@ -49,7 +49,6 @@ pub use view::{LogView, ReadError};
 
 // What a log is made of.
 mod files;
-mod permits;
 mod segment;
 mod shared;
 pub use shared::{LogShared, SharedLimits, StorageFailure};

@@ -188,8 +188,10 @@ impl Log {
         fs::rename(&folder, &renamed).await?;
         self.folder.moved(renamed.clone());
         let delay = Duration::from_millis(self.settings.file_delete_delay_ms);
+        let shared = Rc::clone(&self.shared);
         self.in_background("delete a log", async move {
             timer::sleep(delay).await;
+            let _turn = shared.turn().await;
             fs::remove_dir_all(&renamed).await
         });
         Ok(())

@@ -111,6 +111,11 @@ impl Runway {
         due
     }
 
+    /// True until there was a step.
+    pub(super) fn is_new(&self) -> bool {
+        self.step.get() == 0
+    }
+
     /// Makes the step that [`Runway::begin_step`] announced.
     pub(super) async fn extend(&self, file: &DirectFile, segment_bytes: u64, zeroes: &Zeroes) -> io::Result<()> {
         let result = self.extend_one_step(file, align_up(segment_bytes), zeroes).await;

@@ -8,9 +8,16 @@ use std::{
     rc::Rc,
 };
 
-use crate::{runtime::channel::Sender, types::limits};
+use crate::{
+    runtime::{channel::Sender, permits::{Permit, Permits}},
+    types::limits,
+};
 
-use super::{cache::CacheBudget, files::{LoadedIndexes, OpenFiles}, permits::Permits, runway::Zeroes};
+use super::{cache::CacheBudget, files::{LoadedIndexes, OpenFiles}, runway::{Runway, Zeroes}};
+
+/// Logs of a shard that are opened or removed at a time: a topic with a thousand partitions must not take the shard for
+/// itself, and its blocking threads do two at a time anyway.
+const TURNS: usize = 16;
 
 /// Bounds of what the logs of a shard use together.
 #[derive(Clone, Debug)]
@@ -58,7 +65,10 @@ pub struct LogShared {
     pub(super) indexes: LoadedIndexes,
     pub(super) permits: Rc<Permits>,
     /// One runway grows at a time: the appends of all logs share the device with its zeroes, and would wait for several.
-    pub(super) zeroing: Rc<Permits>,
+    zeroing: Rc<Permits>,
+    /// And one is begun: a thousand new logs must not come before one that is about to have no runway left.
+    zeroing_new: Rc<Permits>,
+    turns: Rc<Permits>,
     pub(super) producers_per_partition: usize,
     zeroes: OnceCell<Rc<Zeroes>>,
     /// Tasks of background work that have not ended.
@@ -75,11 +85,18 @@ impl LogShared {
             indexes: LoadedIndexes::new(limits.index_bytes),
             permits: Rc::new(Permits::new(limits.background.max(1))),
             zeroing: Rc::new(Permits::new(1)),
+            zeroing_new: Rc::new(Permits::new(1)),
+            turns: Rc::new(Permits::new(TURNS)),
             producers_per_partition: limits.producers_per_partition,
             zeroes: OnceCell::new(),
             working: Cell::new(0),
             failures,
         })
+    }
+
+    /// Waits for the turn of a log to be opened or removed; dropped, it is the next one's.
+    pub async fn turn(&self) -> Permit {
+        self.turns.take().await
     }
 
     /// Bytes in the tail caches now.
@@ -91,6 +108,12 @@ impl LogShared {
     /// restart makes up for what is left undone.
     pub fn background_work(&self) -> usize {
         self.working.get()
+    }
+
+    /// Waits until this runway may grow.
+    pub(super) async fn may_zero(&self, runway: &Runway) -> Permit {
+        let permits = if runway.is_new() { &self.zeroing_new } else { &self.zeroing };
+        permits.take().await
     }
 
     pub(super) fn zeroes(&self) -> Rc<Zeroes> {

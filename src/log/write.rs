@@ -126,6 +126,11 @@ impl WritePlan {
         self.bytes
     }
 
+    /// True if it takes more than a write to the device: files are made, renamed or flushed with it.
+    pub fn changes_files(&self) -> bool {
+        self.ground.create.is_some() || !self.ground.sync.is_empty()
+    }
+
     /// Makes the write. Must be polled to its end, in a task of its own.
     pub async fn execute(mut self) -> WriteOutcome {
         let batches = std::mem::take(&mut self.batches);

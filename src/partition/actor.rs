@@ -148,6 +148,7 @@ impl Drop for Ended {
 
 async fn open_and_run(start: Start, env: PartitionEnv, shared: Rc<Shared>, sender: Sender<Message>, inbox: Receiver<Message>) {
     let folder = start.log_dir.join(start.name.to_string());
+    let turn = env.log.turn().await;
     let options = OpenOptions {
         log_dir: start.log_dir,
         name: start.name,
@@ -168,9 +169,11 @@ async fn open_and_run(start: Start, env: PartitionEnv, shared: Rc<Shared>, sende
             *shared.failure.borrow_mut() = Some(error.to_string());
             shared.standing.set(Standing::Failed);
             shared.opened.notify();
+            drop(turn);
             return refuse_everything(&shared, &inbox).await;
         }
     };
+    drop(turn);
     shared.marks.reset(log.start(), log.end());
     shared.marks.set_leader_epoch(start.leader_epoch);
     *shared.epochs.borrow_mut() = log.epochs().clone();
@@ -335,7 +338,9 @@ impl Partition {
             return self.env.pace.hold(self.sender.clone());
         }
         let Some(plan) = self.log_mut().take_write() else { return };
-        let (sender, ticket) = (self.sender.clone(), self.env.pace.begin_write());
+        // No flush waits for the work of blocking threads.
+        let ticket = (!plan.changes_files()).then(|| self.env.pace.begin_write());
+        let sender = self.sender.clone();
         task::spawn("write", async move {
             let outcome = plan.execute().await;
             drop(sender.try_send(Message::Written(outcome, ticket)));
@@ -493,7 +498,10 @@ impl Partition {
         let (Some((fate, reply)), Some(log)) = (self.closing.take(), self.log.take()) else { return };
         let result = match fate {
             Fate::Keep => log.close().await,
-            Fate::Delete => log.delete().await,
+            Fate::Delete => {
+                let _turn = self.env.log.turn().await;
+                log.delete().await
+            }
         };
         reply.send(result);
     }

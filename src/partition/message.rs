@@ -69,7 +69,7 @@ pub enum Message {
     /// Append a batch.
     Append(Append),
     /// The write in flight ended.
-    Written(WriteOutcome, WriteTicket),
+    Written(WriteOutcome, Option<WriteTicket>),
     /// The flush is over for which the partition held its write back.
     Resume,
     /// A flush that was asked for ended: everything written before it began is durable, or the log directory is dead.

@@ -9,12 +9,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::priority;
+
 /// Runs `work` on a thread where it may block.
 ///
 /// # Errors
 /// Those of `work`, or that it panicked (glommio would otherwise wait for it for ever).
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     let guarded = move || {
+        // Making or removing a file can take the kernel 0.4 ms, and a thousand of them come at once with a topic.
+        priority::step_back();
         catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(io::Error::other("blocking work panicked: a defect of corelog")))
     };
     let _under_way = UnderWay::begin();

@@ -7,6 +7,7 @@
 pub mod preflight;
 pub mod executor;
 mod launch;
+pub mod priority;
 
 pub mod task;
 pub mod timer;
@@ -15,6 +16,7 @@ pub mod clock;
 pub mod channel;
 pub mod notify;
 pub mod oneshot;
+pub mod permits;
 pub mod link;
 
 pub mod buffer;

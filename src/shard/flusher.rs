@@ -3,24 +3,28 @@
 //! A segment's appends go into blocks that are already written (the runway), so a flush of *any* file makes the data of
 //! *all* files on that device durable: the flush is the device's. It is done on a small file that nobody writes to, whose
 //! own metadata is never dirty: some kernels write that of the flushed file each time. A file whose metadata is dirty (it
-//! grew) is flushed by itself. Where a file system makes no promise about other files, each is flushed by itself.
+//! grew) is flushed by itself, beside the others: a thousand new partitions have a thousand such files. Where a file system
+//! makes no promise about other files, each is flushed by itself.
 //!
 //! A flush goes through the ring, and there to a worker of the kernel on the same core: some 30 us of CPU. Where nothing
 //! could be done meanwhile and the device is quick, it is made in place instead.
 //!
-//! One flush is in flight at a time; whatever asks meanwhile waits for the next, which is what groups commits. A failed
-//! flush is never retried: the log directory is retired (`docs/decisions/durability.md`).
+//! One flush of the device is in flight at a time; whatever asks meanwhile waits for the next, which is what groups
+//! commits. A failed flush is never retried: the log directory is retired (`docs/decisions/durability.md`).
 
 use std::{cell::Cell, path::Path, rc::Rc, time::Duration};
 
 use crate::{
+    log::FlushRequest,
     partition::{Flush, FlushFailed, Message, Pace},
     runtime::{
         channel::Receiver,
         clock,
         executor::SENTINEL,
         file::{DirectFile, OpenMode},
-        fs, timer,
+        fs,
+        permits::Permits,
+        task, timer,
     },
 };
 
@@ -28,6 +32,8 @@ use crate::{
 /// those who the flush was for are answered.
 const NEXT_TURN: Duration = Duration::from_micros(1);
 
+/// Files flushed by themselves at a time, beside the flush of the device.
+const ALONE_MAX: usize = 4;
 /// A flush in place that takes longer was a mistake: the shard could have received requests.
 const IN_PLACE_MAX_NS: u64 = 300_000;
 /// After a mistake, so many flushes go through the ring; after each further one, twice as many.
@@ -57,24 +63,41 @@ impl std::fmt::Debug for Flushed {
 
 /// Serves the flush requests of the log directory at `path` until all its partitions are gone.
 pub async fn run(path: std::path::PathBuf, requests: Receiver<Flush>, directory: Flushed) {
-    let Flushed { pace, retired, failed } = directory;
-    let device = Device::of(&path).await;
+    let device = Rc::new(Device::of(&path).await);
+    let alone = Rc::new(Permits::new(ALONE_MAX));
     let mut group = Vec::new();
     while let Some(first) = requests.recv().await {
         group.push(first);
-        pace.begin_flush().await;
+        directory.pace.begin_flush().await;
         while let Some(request) = requests.try_recv() {
             group.push(request);
         }
-        if !retired.get() && let Err(error) = flush(&device, &group, pace.stands_still()).await {
-            failed(&error);
-            retired.set(true);
+        for flush in group.extract_if(.., |flush| flush.request.dirty_files().next().is_some()) {
+            let (device, alone, directory) = (Rc::clone(&device), Rc::clone(&alone), directory.clone());
+            task::spawn("flush a file", async move {
+                let _permit = alone.take().await;
+                let result = if directory.retired.get() { Ok(()) } else { device.flush_alone(&flush.request).await };
+                directory.answer(result, [flush]);
+            });
         }
-        if pace.end_flush() {
+        let idle = directory.pace.stands_still();
+        let result = if directory.retired.get() { Ok(()) } else { device.flush_group(&group, idle).await };
+        if directory.pace.end_flush() {
             timer::sleep(NEXT_TURN).await;
         }
-        for Flush { request, reply } in group.drain(..) {
-            let result = if retired.get() { Err(FlushFailed) } else { Ok(request) };
+        directory.answer(result, group.drain(..));
+    }
+}
+
+impl Flushed {
+    /// Tells what has become of a flush, the broker as well if it failed.
+    fn answer(&self, result: std::io::Result<()>, group: impl IntoIterator<Item = Flush>) {
+        if let Err(error) = result {
+            (self.failed)(&error);
+            self.retired.set(true);
+        }
+        for Flush { request, reply } in group {
+            let result = if self.retired.get() { Err(FlushFailed) } else { Ok(request) };
             // The actor may have ended meanwhile; then nobody waits.
             drop(reply.try_send(Message::Flushed(result)));
         }
@@ -98,14 +121,35 @@ impl Device {
         Self { file: file.ok(), trust: Trust::default() }
     }
 
-    async fn flush(&self, file: &DirectFile, idle: bool) -> std::io::Result<()> {
-        if !idle || !self.trust.asks() {
-            return file.sync_data().await;
+    /// For partitions whose files have clean metadata. `idle`: nothing else can be done until the flush is over.
+    async fn flush_group(&self, group: &[Flush], idle: bool) -> std::io::Result<()> {
+        let mut files = group.iter().flat_map(|flush| &flush.request.clean).peekable();
+        match &self.file {
+            Some(_) if files.peek().is_none() => Ok(()),
+            Some(file) if idle && self.trust.asks() => {
+                let begun = clock::monotonic_ns();
+                let result = file.sync_data_in_place();
+                self.trust.took(clock::monotonic_ns() - begun);
+                result
+            }
+            Some(file) => file.sync_data().await,
+            None => {
+                for file in files {
+                    file.sync_data().await?;
+                }
+                Ok(())
+            }
         }
-        let begun = clock::monotonic_ns();
-        let result = file.sync_data_in_place();
-        self.trust.took(clock::monotonic_ns() - begun);
-        result
+    }
+
+    /// For a partition that has files with dirty metadata.
+    async fn flush_alone(&self, request: &FlushRequest) -> std::io::Result<()> {
+        // Where there is a flush of the device, that of a dirty file is one as well.
+        let clean = request.clean.iter().filter(|_| self.file.is_none());
+        for file in request.dirty_files().chain(clean) {
+            file.sync_data().await?;
+        }
+        Ok(())
     }
 }
 
@@ -132,27 +176,6 @@ impl Trust {
         let distrusted = (2 * self.last.get()).clamp(DISTRUST, DISTRUST_MAX);
         self.last.set(distrusted);
         self.distrusted.set(distrusted);
-    }
-}
-
-/// `idle`: nothing else can be done until the flush is over.
-async fn flush(device: &Device, group: &[Flush], idle: bool) -> std::io::Result<()> {
-    let mut flushed = false;
-    for file in group.iter().flat_map(|flush| flush.request.dirty_files()) {
-        file.sync_data().await?;
-        flushed = true;
-    }
-    let mut clean = group.iter().flat_map(|flush| &flush.request.clean).peekable();
-    match &device.file {
-        // The flush of a dirty file was the device's as well.
-        Some(_) if flushed || clean.peek().is_none() => Ok(()),
-        Some(file) => device.flush(file, idle).await,
-        None => {
-            for file in clean {
-                file.sync_data().await?;
-            }
-            Ok(())
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! How much background work a shard's logs do at a time: whoever zeroes, seals or prepares waits for a permit.
+//! How much of one kind of work a shard does at a time: whoever zeroes, seals, prepares or flushes waits for a permit.
 
 use std::{
     cell::{Cell, RefCell},
@@ -6,22 +6,23 @@ use std::{
     rc::Rc,
 };
 
-use crate::runtime::oneshot;
+use super::oneshot;
 
 /// A number of permits, given in the order in which they are asked for.
 #[derive(Debug)]
-pub(super) struct Permits {
+pub struct Permits {
     free: Cell<usize>,
     waiting: RefCell<VecDeque<oneshot::Sender<Permit>>>,
 }
 
 impl Permits {
-    pub(super) fn new(count: usize) -> Self {
+    /// So many.
+    pub fn new(count: usize) -> Self {
         Self { free: Cell::new(count), waiting: RefCell::default() }
     }
 
     /// Waits for a permit.
-    pub(super) async fn take(self: &Rc<Self>) -> Permit {
+    pub async fn take(self: &Rc<Self>) -> Permit {
         if let Some(left) = self.free.get().checked_sub(1) {
             self.free.set(left);
             return Permit(Rc::clone(self));
@@ -35,7 +36,7 @@ impl Permits {
 
 /// Goes to the next who waits when it is dropped.
 #[derive(Debug)]
-pub(super) struct Permit(Rc<Permits>);
+pub struct Permit(Rc<Permits>);
 
 impl Drop for Permit {
     fn drop(&mut self) {
