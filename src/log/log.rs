@@ -4,7 +4,13 @@
 //! `start <= durable_end <= written_end <= end`. *Staged* batches have offsets (`end`), *written* ones are in the file
 //! and can be read, *durable* ones survive a power loss.
 
-use std::{cell::Cell, collections::VecDeque, io, path::PathBuf, rc::Rc};
+use std::{
+    cell::Cell,
+    collections::VecDeque,
+    io::{self, ErrorKind},
+    path::PathBuf,
+    rc::Rc,
+};
 
 use crate::{
     record::{BatchHeader, CheckedBatch},
@@ -402,16 +408,19 @@ impl Log {
         }
     }
 
-    /// Work whose failure means that the log directory has failed.
+    /// Work whose failure means that the log directory has failed; not if the log was deleted meanwhile, and its folder
+    /// with it.
     pub(super) fn in_background(&self, doing: &'static str, work: impl Future<Output = io::Result<()>> + 'static) {
         let (shared, folder) = (Rc::clone(&self.shared), Rc::clone(&self.folder));
         shared.working.set(shared.working.get() + 1);
         task::spawn_background(doing, async move {
             let result = work.await;
             shared.working.set(shared.working.get() - 1);
-            if let Err(error) = result {
-                shared.failed(&folder.path(), doing, error);
+            let Err(error) = result else { return };
+            if folder.is_deleted() && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty) {
+                return tracing::debug!(folder = %folder.path().display(), doing, %error, "the log was deleted meanwhile");
             }
+            shared.failed(&folder.path(), doing, error);
         });
     }
 

@@ -20,6 +20,10 @@ use super::{
     write::sync_path,
 };
 
+/// How often the removal of a folder is tried again that is not empty in the end, and after what pause.
+const REMOVAL_TRIES: usize = 100;
+const REMOVAL_PAUSE: Duration = Duration::from_millis(10);
+
 /// What a round of retention has deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Deleted {
@@ -185,13 +189,21 @@ impl Log {
         self.tail.segment.runway().stop().await;
         let folder = self.folder.path();
         let renamed = deleted_name(&folder)?;
-        fs::rename(&folder, &renamed).await?;
+        self.folder.set_deleted(true);
+        fs::rename(&folder, &renamed).await.inspect_err(|_| self.folder.set_deleted(false))?;
         self.folder.moved(renamed.clone());
         let delay = Duration::from_millis(self.settings.file_delete_delay_ms);
         let shared = Rc::clone(&self.shared);
         self.in_background("delete a log", async move {
             timer::sleep(delay).await;
             let _turn = shared.turn().await;
+            // What the log still does in the background may put a file there meanwhile; it ends by itself.
+            for _ in 0..REMOVAL_TRIES {
+                match fs::remove_dir_all(&renamed).await {
+                    Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => timer::sleep(REMOVAL_PAUSE).await,
+                    result => return result,
+                }
+            }
             fs::remove_dir_all(&renamed).await
         });
         Ok(())

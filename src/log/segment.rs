@@ -28,15 +28,25 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Folder {
     path: RefCell<PathBuf>,
+    deleted: Cell<bool>,
 }
 
 impl Folder {
     pub(super) fn new(path: PathBuf) -> Rc<Self> {
-        Rc::new(Self { path: RefCell::new(path) })
+        Rc::new(Self { path: RefCell::new(path), deleted: Cell::new(false) })
     }
 
     pub(super) fn path(&self) -> PathBuf {
         self.path.borrow().clone()
+    }
+
+    /// The log is deleted: from now on its files may be anywhere or nowhere, and nobody needs them.
+    pub(super) fn set_deleted(&self, deleted: bool) {
+        self.deleted.set(deleted);
+    }
+
+    pub(super) fn is_deleted(&self) -> bool {
+        self.deleted.get()
     }
 
     pub(super) fn moved(&self, path: PathBuf) {

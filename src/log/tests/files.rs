@@ -360,3 +360,20 @@ fn a_deleted_log_leaves_its_name_free() {
         fixture.assert_sound();
     });
 }
+
+/// The folder is renamed while segments are sealed, snapshots are written and a segment is prepared in it.
+#[test]
+fn a_log_may_be_deleted_in_the_middle_of_its_work() {
+    on_shard(async |mut fixture| {
+        fixture.options.settings.segment_bytes = 20_000;
+        for round in 0..40 {
+            fixture.options.topic_id = Uuid([round; 16]);
+            let mut log = fixture.open().await;
+            fill(&mut log, 0..20 + i64::from(round % 7), 2000).await;
+            log.delete().await.unwrap();
+        }
+        settle(&fixture.shared).await;
+        assert_eq!(std::fs::read_dir(&fixture.options.log_dir).unwrap().count(), 0);
+        fixture.assert_sound();
+    });
+}
