@@ -51,8 +51,6 @@ impl Shard {
                 if owner(id, self.count()) != self.id() {
                     continue;
                 }
-                // A topic may have thousands, and others wait for the shard.
-                task::yield_if_needed().await;
                 match self.partition(id) {
                     Some(handle) => self.update(&handle, partition, config_changed.then_some(&config)),
                     None => opened.extend(self.open(topic, id, partition, &config, opening)),
