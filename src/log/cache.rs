@@ -23,6 +23,8 @@ use crate::{
 const SWEEP_MIN: usize = 1024;
 /// Largest write that is copied. Above it, a copy costs more than the part of a block that it saves.
 const COPIED_BYTES_MAX: u64 = 12 << 10;
+/// Largest write that is copied behind others: it costs more, but the piece is filled, and does not end here.
+const EXTENDING_BYTES_MAX: u64 = 64 << 10;
 /// Least number of pieces of full size that the budget has place for: with few, a single new one would push out most of
 /// what is kept.
 const PIECES_MIN: usize = 64;
@@ -99,10 +101,10 @@ impl CacheBudget {
         slice.extend(bytes).then(|| self.keep(Kept { slice, memory_bytes }))
     }
 
-    /// Room in the piece that follows one with room for `room` bytes: twice that, within bounds.
-    fn room_after(&self, room: usize) -> usize {
+    /// Room in the piece that follows one which was filled with so many bytes: twice that, within bounds.
+    fn room_after(&self, filled: usize) -> usize {
         let most = (self.limit_bytes / PIECES_MIN).clamp(PIECE_BYTES_MIN, PIECE_BYTES_MAX);
-        (2 * room).clamp(PIECE_BYTES_MIN, most)
+        (2 * filled).clamp(PIECE_BYTES_MIN, most)
     }
 
     fn keep(&self, kept: Kept) -> Rc<Entry> {
@@ -173,13 +175,14 @@ struct Cached {
 pub(super) struct TailCache {
     budget: Rc<CacheBudget>,
     entries: VecDeque<Cached>,
-    /// Room in the next piece: twice that of the one before, so that a log with little to keep takes little memory.
-    room: usize,
+    /// Bytes in the newest piece. The next has room for twice as many, so that a log with little to keep takes little
+    /// memory.
+    filled: usize,
 }
 
 impl TailCache {
     pub(super) fn new(budget: Rc<CacheBudget>) -> Self {
-        Self { budget, entries: VecDeque::new(), room: PIECE_BYTES_MIN }
+        Self { budget, entries: VecDeque::new(), filled: 0 }
     }
 
     /// Keeps what was written: `buffer` holds the bytes from `start` to `end` of the segment's file, batches whole; those
@@ -188,7 +191,10 @@ impl TailCache {
         self.drop_evicted();
         let last = self.entries.back().filter(|last| last.segment == segment && (start..end).contains(&last.end));
         let from = last.map_or(start, |last| last.end);
-        if end - from <= COPIED_BYTES_MAX && self.copy(segment, from, &buffer[(from - start) as usize..(end - start) as usize]) {
+        let fresh = &buffer[(from - start) as usize..(end - start) as usize];
+        if (end - from <= EXTENDING_BYTES_MAX && self.extend(segment, from, fresh))
+            || (end - from <= COPIED_BYTES_MAX && self.begin_piece(segment, from, fresh))
+        {
             return;
         }
         // A write that starts where an earlier one started repeats its bytes: it takes that one's place.
@@ -208,19 +214,22 @@ impl TailCache {
         self.append(Cached { segment, start, end, entry });
     }
 
-    /// Keeps a copy of the bytes at `from`, behind the last ones if they follow on them; false if there is no memory for it.
-    fn copy(&mut self, segment: Offset, from: u64, bytes: &[u8]) -> bool {
-        let end = from + bytes.len() as u64;
-        if let Some(last) = self.entries.back_mut()
-            && (last.segment, last.end) == (segment, from)
-            && last.entry.extend(bytes)
-        {
-            last.end = end;
-            return true;
+    /// Keeps a copy of the bytes at `from` behind the newest ones; false if they do not follow on them, or have no room.
+    fn extend(&mut self, segment: Offset, from: u64, bytes: &[u8]) -> bool {
+        let Some(last) = self.entries.back_mut().filter(|last| (last.segment, last.end) == (segment, from)) else { return false };
+        let extended = last.entry.extend(bytes);
+        if extended {
+            last.end += bytes.len() as u64;
+            self.filled += bytes.len();
         }
-        let Some(entry) = self.budget.add_copy(bytes, self.room) else { return false };
-        self.room = self.budget.room_after(self.room);
-        self.append(Cached { segment, start: from, end, entry });
+        extended
+    }
+
+    /// Keeps a copy of the bytes at `from` in a new piece; false if there is no memory for it.
+    fn begin_piece(&mut self, segment: Offset, from: u64, bytes: &[u8]) -> bool {
+        let Some(entry) = self.budget.add_copy(bytes, self.budget.room_after(self.filled)) else { return false };
+        self.filled = bytes.len();
+        self.append(Cached { segment, start: from, end: from + bytes.len() as u64, entry });
         true
     }
 
@@ -263,7 +272,7 @@ impl TailCache {
             self.entries.pop_front();
         }
         if self.entries.is_empty() {
-            self.room = PIECE_BYTES_MIN;
+            self.filled = 0;
             self.entries.shrink_to_fit();
         }
     }
