@@ -189,10 +189,10 @@ impl TailCache {
     /// at its front may have been there already.
     pub(super) fn push(&mut self, segment: Offset, start: u64, end: u64, buffer: Slice) {
         self.drop_evicted();
-        let last = self.entries.back().filter(|last| last.segment == segment && (start..end).contains(&last.end));
-        let from = last.map_or(start, |last| last.end);
+        let followed = self.entries.back().filter(|last| last.segment == segment && (start..end).contains(&last.end));
+        let (follows, from) = (followed.is_some(), followed.map_or(start, |last| last.end));
         let fresh = &buffer[(from - start) as usize..(end - start) as usize];
-        if (end - from <= EXTENDING_BYTES_MAX && self.extend(segment, from, fresh))
+        if (follows && end - from <= EXTENDING_BYTES_MAX && self.extend(fresh))
             || (end - from <= COPIED_BYTES_MAX && self.begin_piece(segment, from, fresh))
         {
             return;
@@ -214,9 +214,9 @@ impl TailCache {
         self.append(Cached { segment, start, end, entry });
     }
 
-    /// Keeps a copy of the bytes at `from` behind the newest ones; false if they do not follow on them, or have no room.
-    fn extend(&mut self, segment: Offset, from: u64, bytes: &[u8]) -> bool {
-        let Some(last) = self.entries.back_mut().filter(|last| (last.segment, last.end) == (segment, from)) else { return false };
+    /// Keeps a copy of `bytes` behind the newest ones, which they follow in the file; false if there is no room.
+    fn extend(&mut self, bytes: &[u8]) -> bool {
+        let Some(last) = self.entries.back_mut() else { return false };
         let extended = last.entry.extend(bytes);
         if extended {
             last.end += bytes.len() as u64;

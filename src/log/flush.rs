@@ -23,7 +23,7 @@ impl FlushRequest {
         self.dirty.iter().map(|(_, file, _)| file)
     }
 
-    /// Flushes for this log alone: for tests, and for a log that nobody shares the device with.
+    /// Flushes each file by itself: where no file's flush is the device's, and in tests.
     ///
     /// # Errors
     /// What the device says. The log directory is then to be retired.

@@ -159,7 +159,9 @@ async fn open_and_run(start: Start, env: PartitionEnv, shared: Rc<Shared>, sende
         clean: start.known.clean,
         now_ms: clock::now_ms(),
     };
-    let log = match Log::open(&env.log, options).await {
+    let opened = Log::open(&env.log, options).await;
+    drop(turn);
+    let log = match opened {
         Ok(log) => log,
         Err(error) => {
             tracing::error!(partition = %shared.name, %error, "cannot open the log: the partition stays offline");
@@ -169,11 +171,9 @@ async fn open_and_run(start: Start, env: PartitionEnv, shared: Rc<Shared>, sende
             *shared.failure.borrow_mut() = Some(error.to_string());
             shared.standing.set(Standing::Failed);
             shared.opened.notify();
-            drop(turn);
             return refuse_everything(&shared, &inbox).await;
         }
     };
-    drop(turn);
     shared.marks.reset(log.start(), log.end());
     shared.marks.set_leader_epoch(start.leader_epoch);
     *shared.epochs.borrow_mut() = log.epochs().clone();

@@ -20,8 +20,8 @@ pub const PIECE_BYTES_MAX: usize = 256 << 10;
 const KEPT_BYTES_MAX: usize = 1 << 20;
 const SIZES: usize = (PIECE_BYTES_MAX / PIECE_BYTES_MIN).ilog2() as usize + 1;
 
-/// Where pieces come from and go to. Clones share it.
-#[derive(Clone, Debug, Default)]
+/// Where pieces come from and go to.
+#[derive(Debug, Default)]
 pub struct Pieces(Rc<RefCell<Unused>>);
 
 #[derive(Default)]
@@ -41,17 +41,13 @@ impl Pieces {
             return None;
         }
         let bytes = bytes.max(PIECE_BYTES_MIN).next_power_of_two();
-        let unused = self.0.borrow_mut().take(bytes);
+        let unused = self.0.borrow_mut().0[size_index(bytes)].pop();
         let pages = unused.map_or_else(|| Pages::map(bytes).ok(), Some)?;
         Some(Piece(Rc::new(Owned { pages: Some(pages), home: Rc::downgrade(&self.0) })))
     }
 }
 
 impl Unused {
-    fn take(&mut self, bytes: usize) -> Option<Pages> {
-        self.0[size_index(bytes)].pop()
-    }
-
     fn keep(&mut self, mut pages: Pages) {
         let kept = &mut self.0[size_index(pages.capacity())];
         if (kept.len() + 1) * pages.capacity() <= KEPT_BYTES_MAX {

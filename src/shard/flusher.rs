@@ -15,7 +15,6 @@
 use std::{cell::Cell, path::Path, rc::Rc, time::Duration};
 
 use crate::{
-    log::FlushRequest,
     partition::{Flush, FlushFailed, Message, Pace},
     runtime::{
         channel::Receiver,
@@ -76,12 +75,11 @@ pub async fn run(path: std::path::PathBuf, requests: Receiver<Flush>, directory:
             let (device, alone, directory) = (Rc::clone(&device), Rc::clone(&alone), directory.clone());
             task::spawn("flush a file", async move {
                 let _permit = alone.take().await;
-                let result = if directory.retired.get() { Ok(()) } else { device.flush_alone(&flush.request).await };
-                directory.answer(result, [flush]);
+                directory.answer(directory.unless_retired(device.flush_alone(&flush)).await, [flush]);
             });
         }
         let idle = directory.pace.stands_still();
-        let result = if directory.retired.get() { Ok(()) } else { device.flush_group(&group, idle).await };
+        let result = directory.unless_retired(device.flush_group(&group, idle)).await;
         if directory.pace.end_flush() {
             timer::sleep(NEXT_TURN).await;
         }
@@ -90,6 +88,11 @@ pub async fn run(path: std::path::PathBuf, requests: Receiver<Flush>, directory:
 }
 
 impl Flushed {
+    /// Nothing is flushed any more once the directory is retired.
+    async fn unless_retired(&self, flush: impl Future<Output = std::io::Result<()>>) -> std::io::Result<()> {
+        if self.retired.get() { Ok(()) } else { flush.await }
+    }
+
     /// Tells what has become of a flush, the broker as well if it failed.
     fn answer(&self, result: std::io::Result<()>, group: impl IntoIterator<Item = Flush>) {
         if let Err(error) = result {
@@ -113,19 +116,13 @@ struct Device {
 
 impl Device {
     async fn of(path: &Path) -> Self {
-        let file = match fs::flush_is_the_devices(path) {
-            true => DirectFile::open(&path.join(SENTINEL), OpenMode::Read).await,
-            false => return Self { file: None, trust: Trust::default() },
-        };
-        let file = file.inspect_err(|error| tracing::warn!(%error, "cannot open the probe file: every file is flushed by itself"));
-        Self { file: file.ok(), trust: Trust::default() }
+        Self { file: device_file(path).await, trust: Trust::default() }
     }
 
     /// For partitions whose files have clean metadata. `idle`: nothing else can be done until the flush is over.
     async fn flush_group(&self, group: &[Flush], idle: bool) -> std::io::Result<()> {
-        let mut files = group.iter().flat_map(|flush| &flush.request.clean).peekable();
         match &self.file {
-            Some(_) if files.peek().is_none() => Ok(()),
+            _ if group.is_empty() => Ok(()),
             Some(file) if idle && self.trust.asks() => {
                 let begun = clock::monotonic_ns();
                 let result = file.sync_data_in_place();
@@ -134,8 +131,8 @@ impl Device {
             }
             Some(file) => file.sync_data().await,
             None => {
-                for file in files {
-                    file.sync_data().await?;
+                for flush in group {
+                    flush.request.execute().await?;
                 }
                 Ok(())
             }
@@ -143,14 +140,25 @@ impl Device {
     }
 
     /// For a partition that has files with dirty metadata.
-    async fn flush_alone(&self, request: &FlushRequest) -> std::io::Result<()> {
-        // Where there is a flush of the device, that of a dirty file is one as well.
-        let clean = request.clean.iter().filter(|_| self.file.is_none());
-        for file in request.dirty_files().chain(clean) {
+    async fn flush_alone(&self, flush: &Flush) -> std::io::Result<()> {
+        if self.file.is_none() {
+            return flush.request.execute().await;
+        }
+        // The flush of a dirty file is the device's as well, and covers the clean ones.
+        for file in flush.request.dirty_files() {
             file.sync_data().await?;
         }
         Ok(())
     }
+}
+
+/// The file whose flush is that of the device; `None` if each file must be flushed by itself.
+async fn device_file(path: &Path) -> Option<DirectFile> {
+    if !fs::flush_is_the_devices(path) {
+        return None;
+    }
+    let file = DirectFile::open(&path.join(SENTINEL), OpenMode::Read).await;
+    file.inspect_err(|error| tracing::warn!(%error, "cannot open the probe file: every file is flushed by itself")).ok()
 }
 
 /// Whether a device is quick enough for flushes in place.
