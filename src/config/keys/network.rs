@@ -31,8 +31,9 @@ pub(super) const KEYS: &[Key] = &[
         .min(1),
     Key::int(
         "socket.send.buffer.bytes",
-        "-1",
-        "SO_SNDBUF of client sockets in bytes; -1 leaves it to the system, which tunes it.",
+        // What is on its way to a reader should fit the caches of a core: what the system tunes to does not.
+        "204800",
+        "SO_SNDBUF of client sockets in bytes; -1 leaves it to the system, which tunes it. A distant client needs bandwidth x round trip.",
     )
     .min(-1),
     Key::int(
