@@ -12,8 +12,11 @@ use std::{
 use bytes::Bytes;
 use glommio::io::{DmaBuffer, ReadResult};
 
-use super::piece::Piece;
+use super::{piece::Piece, sys::copy_past_caches};
 use crate::types::limits::IO_ALIGNMENT;
+
+/// So many bytes put at once go past the caches: fewer may be wanted again at once, by the tail cache that copies them.
+const STREAMED_BYTES_MIN: usize = 14 << 10;
 
 /// Memory aligned for direct I/O, with one owner. Every byte is initialised.
 pub struct AlignedBuf {
@@ -81,7 +84,12 @@ impl Filler<'_> {
     pub fn put(&mut self, bytes: &[u8]) {
         let end = self.filled + bytes.len();
         assert!(end <= self.memory.len(), "the buffer was made large enough");
-        self.memory[self.filled..end].copy_from_slice(bytes);
+        let place = &mut self.memory[self.filled..end];
+        if bytes.len() >= STREAMED_BYTES_MIN {
+            copy_past_caches(place, bytes);
+        } else {
+            place.copy_from_slice(bytes);
+        }
         self.filled = end;
     }
 
