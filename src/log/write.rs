@@ -83,6 +83,7 @@ pub struct WritePlan {
     batches: Vec<Written>,
     bytes: usize,
     ground: Ground,
+    in_place: bool,
 }
 
 /// What became of a write: for [`super::Log::complete_write`].
@@ -118,7 +119,7 @@ impl WritePlan {
         let missing = if partial.known { 0 } else { prefix };
         // The memory that the batches came in is given back now that they are copied.
         let batches = batches.iter().map(Written::from).collect();
-        Self { segment, shared, buffer, start, missing, batches, bytes, ground }
+        Self { segment, shared, buffer, start, missing, batches, bytes, ground, in_place: false }
     }
 
     /// Bytes of the batches that it writes.
@@ -129,6 +130,13 @@ impl WritePlan {
     /// True if it takes more than a write to the device: files are made, renamed or flushed with it.
     pub fn changes_files(&self) -> bool {
         self.ground.create.is_some() || !self.ground.sync.is_empty()
+    }
+
+    /// The shard is to wait for the device itself, because it has nothing else to do. False if it will not: where other work
+    /// belongs to the write.
+    pub fn wait_in_place(&mut self) -> bool {
+        self.in_place = !self.changes_files();
+        self.in_place
     }
 
     /// Makes the write. Must be polled to its end, in a task of its own.
@@ -152,6 +160,10 @@ impl WritePlan {
         };
         if segment.runway().claim(end).await {
             segment.dirty.set(segment.dirty.get() + 1);
+        }
+        if self.in_place {
+            file.write_at_in_place(self.start, &buffer)?;
+            return Ok((buffer, file));
         }
         let write = file.write_at(self.start, buffer.clone());
         let sync = sync_ground(segment.folder(), rename, self.ground.sync);

@@ -337,12 +337,13 @@ impl Partition {
             self.held = true;
             return self.env.pace.hold(self.sender.clone());
         }
-        let Some(plan) = self.log_mut().take_write() else { return };
+        let Some(mut plan) = self.log_mut().take_write() else { return };
+        let (sender, pace) = (self.sender.clone(), Rc::clone(&self.env.pace));
+        let in_place = pace.writes_in_place(plan.bytes()) && plan.wait_in_place();
         // No flush waits for the work of blocking threads.
-        let ticket = (!plan.changes_files()).then(|| self.env.pace.begin_write());
-        let sender = self.sender.clone();
+        let ticket = (!plan.changes_files()).then(|| pace.begin_write());
         task::spawn("write", async move {
-            let outcome = plan.execute().await;
+            let outcome = if in_place { pace.in_place(plan.execute()).await } else { plan.execute().await };
             drop(sender.try_send(Message::Written(outcome, ticket)));
         });
     }

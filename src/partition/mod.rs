@@ -13,6 +13,7 @@ mod actor;
 mod append;
 mod fetch;
 mod handle;
+mod in_place;
 mod lookup;
 mod marks;
 mod message;

@@ -15,8 +15,8 @@ use std::{
     time::Duration,
 };
 
-use super::message::Message;
-use crate::runtime::{channel::Sender, notify::Notify, task, timer};
+use super::{in_place::InPlace, message::Message};
+use crate::runtime::{channel::Sender, clock, notify::Notify, task, timer};
 
 /// A partition that has so many bytes staged does not wait for a flush.
 const HELD_BYTES_MAX: usize = 48 << 10;
@@ -48,6 +48,7 @@ pub struct Pace {
     answered: Cell<u64>,
     /// When so many are staged, nobody waits any longer.
     linger_until: Cell<Option<u64>>,
+    in_place: InPlace,
 }
 
 /// A write in flight. Dropped when its partition has taken its outcome over, or can no longer do so.
@@ -101,14 +102,33 @@ impl Pace {
         }
     }
 
-    /// True if the flush that has begun leaves nothing to do meanwhile: what is staged waits for it, and no write is in flight.
-    pub fn stands_still(&self) -> bool {
-        self.holding.get() && self.young.get() == 0
+    /// True if a write of so many bytes is to be made in place: it belongs to the only batch that is on its way.
+    pub(super) fn writes_in_place(&self, bytes: usize) -> bool {
+        bytes < HELD_BYTES_MAX && self.no_write_in_flight() && self.in_place.for_one()
+    }
+
+    /// True if the flush that has begun is to be made in place: it leaves nothing to do meanwhile, because all that is staged
+    /// waits for it, or because nothing is.
+    pub fn flushes_in_place(&self) -> bool {
+        self.no_write_in_flight() && if self.holding.get() { self.in_place.for_a_group() } else { self.in_place.for_one() }
+    }
+
+    fn no_write_in_flight(&self) -> bool {
+        self.young.get() + self.old.get() == 0
+    }
+
+    /// What is made in place, so that it is known how long the device takes.
+    pub async fn in_place<T>(&self, work: impl Future<Output = T>) -> T {
+        let began = clock::monotonic_ns();
+        let result = work.await;
+        self.in_place.took(clock::monotonic_ns() - began);
+        result
     }
 
     /// The flush is over: those who waited for it write, now (true) or after a moment.
     pub fn end_flush(self: &Rc<Self>) -> bool {
         let answered = self.answered.get();
+        self.in_place.flushed(answered == 1 && self.staged.get() == self.staged_before.get());
         if answered < MANY_BATCHES || self.staged.get() - self.staged_before.get() >= answered {
             return self.release();
         }
@@ -182,12 +202,12 @@ mod tests {
         (0..GROUP_BATCHES).for_each(|_| pace.staged());
         assert!(!pace.holds(1));
         block_on(pace.begin_flush());
-        assert!(pace.holds(1) && !pace.holds(HELD_BYTES_MAX) && pace.stands_still());
+        assert!(pace.holds(1) && !pace.holds(HELD_BYTES_MAX) && pace.flushes_in_place());
         let large = pace.begin_write();
-        assert!(!pace.stands_still());
+        assert!(!pace.flushes_in_place());
         drop(large);
         pace.end_flush();
-        assert!(!pace.holds(1) && !pace.stands_still());
+        assert!(!pace.holds(1) && !pace.flushes_in_place());
         pace.flush_due();
         assert!(pace.holds(1) && !pace.holds(HELD_BYTES_MAX));
         pace.hold(sender);

@@ -79,6 +79,26 @@ impl DirectFile {
         Ok(())
     }
 
+    /// [`DirectFile::write_at`] without the ring: nothing else runs on the shard until the device has taken the bytes.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn write_at_in_place(&self, position: u64, buffer: &SharedBuf) -> io::Result<()> {
+        assert!(position.is_multiple_of(IO_ALIGNMENT as u64), "direct writes are aligned");
+        data_moves();
+        let mut whole = 0;
+        while whole < buffer.len() {
+            match rustix::io::pwrite(sys::descriptor(&*self.file), &buffer[whole..], position + whole as u64) {
+                // As above: a short write goes on from its last block.
+                Ok(more) if more >= IO_ALIGNMENT => whole += more / IO_ALIGNMENT * IO_ALIGNMENT,
+                Ok(_) => return Err(io::Error::new(io::ErrorKind::WriteZero, "the device takes no more")),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
     /// Reads `bytes` at `position`; fewer where the file ends.
     ///
     /// # Errors

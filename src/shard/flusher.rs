@@ -6,8 +6,7 @@
 //! grew) is flushed by itself, beside the others: a thousand new partitions have a thousand such files. Where a file system
 //! makes no promise about other files, each is flushed by itself.
 //!
-//! A flush goes through the ring, and there to a worker of the kernel on the same core: some 30 us of CPU. Where nothing
-//! could be done meanwhile and the device is quick, it is made in place instead.
+//! A flush goes through the ring, or is made in place where nothing could be done meanwhile (the [`Pace`] says so).
 //!
 //! One flush of the device is in flight at a time; whatever asks meanwhile waits for the next, which is what groups
 //! commits. A failed flush is never retried: the log directory is retired (`docs/decisions/durability.md`).
@@ -18,7 +17,6 @@ use crate::{
     partition::{Flush, FlushFailed, Message, Pace},
     runtime::{
         channel::Receiver,
-        clock,
         executor::SENTINEL,
         file::{DirectFile, OpenMode},
         fs,
@@ -33,12 +31,6 @@ const NEXT_TURN: Duration = Duration::from_micros(1);
 
 /// Files flushed by themselves at a time, beside the flush of the device.
 const ALONE_MAX: usize = 4;
-/// A flush in place that takes longer was a mistake: the shard could have received requests.
-const IN_PLACE_MAX_NS: u64 = 300_000;
-/// After a mistake, so many flushes go through the ring; after each further one, twice as many.
-const DISTRUST: u32 = 16;
-/// As many as that at most.
-const DISTRUST_MAX: u32 = 4096;
 
 /// Tells the broker that a log directory must not be used any more.
 pub type DirectoryFailed = Rc<dyn Fn(&std::io::Error)>;
@@ -78,8 +70,7 @@ pub async fn run(path: std::path::PathBuf, requests: Receiver<Flush>, directory:
                 directory.answer(directory.unless_retired(device.flush_alone(&flush)).await, [flush]);
             });
         }
-        let idle = directory.pace.stands_still();
-        let result = directory.unless_retired(device.flush_group(&group, idle)).await;
+        let result = directory.unless_retired(device.flush_group(&group, &directory.pace)).await;
         if directory.pace.end_flush() {
             timer::sleep(NEXT_TURN).await;
         }
@@ -111,24 +102,18 @@ impl Flushed {
 struct Device {
     /// The file whose flush is that of the device; absent if each file must be flushed by itself.
     file: Option<DirectFile>,
-    trust: Trust,
 }
 
 impl Device {
     async fn of(path: &Path) -> Self {
-        Self { file: device_file(path).await, trust: Trust::default() }
+        Self { file: device_file(path).await }
     }
 
-    /// For partitions whose files have clean metadata. `idle`: nothing else can be done until the flush is over.
-    async fn flush_group(&self, group: &[Flush], idle: bool) -> std::io::Result<()> {
+    /// For partitions whose files have clean metadata.
+    async fn flush_group(&self, group: &[Flush], pace: &Pace) -> std::io::Result<()> {
         match &self.file {
             _ if group.is_empty() => Ok(()),
-            Some(file) if idle && self.trust.asks() => {
-                let begun = clock::monotonic_ns();
-                let result = file.sync_data_in_place();
-                self.trust.took(clock::monotonic_ns() - begun);
-                result
-            }
+            Some(file) if pace.flushes_in_place() => pace.in_place(async { file.sync_data_in_place() }).await,
             Some(file) => file.sync_data().await,
             None => {
                 for flush in group {
@@ -159,53 +144,4 @@ async fn device_file(path: &Path) -> Option<DirectFile> {
     }
     let file = DirectFile::open(&path.join(SENTINEL), OpenMode::Read).await;
     file.inspect_err(|error| tracing::warn!(%error, "cannot open the probe file: every file is flushed by itself")).ok()
-}
-
-/// Whether a device is quick enough for flushes in place.
-#[derive(Default)]
-struct Trust {
-    /// Flushes that go through the ring before the next in place.
-    distrusted: Cell<u32>,
-    /// How many that were after the last mistake; half as many after each quick flush.
-    last: Cell<u32>,
-}
-
-impl Trust {
-    fn asks(&self) -> bool {
-        let distrusted = self.distrusted.get();
-        self.distrusted.set(distrusted.saturating_sub(1));
-        distrusted == 0
-    }
-
-    fn took(&self, ns: u64) {
-        if ns <= IN_PLACE_MAX_NS {
-            return self.last.set(self.last.get() / 2);
-        }
-        let distrusted = (2 * self.last.get()).clamp(DISTRUST, DISTRUST_MAX);
-        self.last.set(distrusted);
-        self.distrusted.set(distrusted);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slow_device_is_seldom_asked() {
-        let trust = Trust::default();
-        let mut slow = 0;
-        for _ in 0..100_000 {
-            if trust.asks() {
-                trust.took(IN_PLACE_MAX_NS + 1);
-                slow += 1;
-            }
-        }
-        assert!((20..60).contains(&slow), "{slow} flushes in place");
-        while !trust.asks() {}
-        (0..20).for_each(|_| trust.took(IN_PLACE_MAX_NS));
-        assert!(trust.asks());
-        trust.took(IN_PLACE_MAX_NS + 1);
-        assert_eq!((0..100).filter(|_| trust.asks()).count(), 100 - DISTRUST as usize, "it was quick for long");
-    }
 }

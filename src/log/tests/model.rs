@@ -68,7 +68,10 @@ impl Run {
                 }
             }
             Step::Write => {
-                if let Some(plan) = self.log().take_write() {
+                if let Some(mut plan) = self.log().take_write() {
+                    if self.seed % 2 == 0 {
+                        plan.wait_in_place();
+                    }
                     let outcome = plan.execute().await;
                     self.log().complete_write(outcome).unwrap();
                 }
