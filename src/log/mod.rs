@@ -61,6 +61,7 @@ mod index;
 mod names;
 mod producers;
 mod snapshot;
+mod spare;
 mod state;
 mod time_index;
 pub use checkpoint::{CheckpointError, encode_offsets, parse_offsets};

@@ -36,6 +36,8 @@ impl Kind {
     const ALL: [Kind; 5] = [Kind::Log, Kind::Index, Kind::TimeIndex, Kind::TxnIndex, Kind::Snapshot];
     /// The files of one segment that are deleted together.
     pub(super) const OF_SEGMENT: [Kind; 5] = Kind::ALL;
+    /// Those of them that are beside the batches.
+    pub(super) const BESIDE_LOG: [Kind; 4] = [Kind::Index, Kind::TimeIndex, Kind::TxnIndex, Kind::Snapshot];
 
     const fn suffix(self) -> &'static str {
         match self {
@@ -69,6 +71,13 @@ pub(super) fn of(kind: Kind, offset: Offset) -> String {
 /// The path of `kind` at `offset` in `folder`.
 pub(super) fn path(folder: &Path, kind: Kind, offset: Offset) -> PathBuf {
     folder.join(of(kind, offset))
+}
+
+/// The path of `kind` at `offset` once its segment is deleted.
+pub(super) fn deleted(folder: &Path, kind: Kind, offset: Offset) -> PathBuf {
+    let mut path = path(folder, kind, offset);
+    path.as_mut_os_string().push(".deleted");
+    path
 }
 
 /// What the file `name` is (LogLoader.java, removeTempFilesAndCollectSwapFiles).

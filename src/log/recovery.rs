@@ -391,7 +391,7 @@ impl<'a> Recovery<'a> {
             aside.as_mut_os_string().push(".torn");
             tracing::warn!(segment = %path.display(), aside = %aside.display(), "a segment after the torn one is put aside");
             fs::rename(&path, &aside).await?;
-            for kind in [Kind::Index, Kind::TimeIndex, Kind::TxnIndex, Kind::Snapshot] {
+            for kind in Kind::BESIDE_LOG {
                 fs::remove_file(&segment.path(kind)).await?;
             }
         }

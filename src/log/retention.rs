@@ -14,6 +14,7 @@ use crate::{
 use super::{
     log::Log,
     names::{self, Kind},
+    prepare::NextSegment,
     recovery::{OpenError, OpenOptions},
     scan::{self, Visit},
     segment::{Folder, Segment, Stage},
@@ -37,6 +38,7 @@ impl Log {
     /// Deletes the segments that are too old, too many or below the log start offset, as long as all their records are
     /// below `limit` (the high watermark). May begin a new segment, if even the newest record is too old.
     pub fn apply_retention(&mut self, now_ms: i64, limit: Offset) -> Deleted {
+        self.remove_unused_spares();
         let count = self.deletable(now_ms, limit);
         let all = self.view.segment_count();
         if count == all {
@@ -130,8 +132,23 @@ impl Log {
             segment.stage.set(Stage::Deleted);
         }
         let delay = Duration::from_millis(self.settings.file_delete_delay_ms);
-        self.in_background("delete segments", delete_segments(Rc::clone(&self.folder), gone, delay));
+        let next = Rc::clone(&self.next_segment);
+        let worth_keeping = self.settings.segment_bytes / 2;
+        self.in_background("delete segments", delete_segments(Rc::clone(&self.folder), gone, delay, next, worth_keeping));
         deleted
+    }
+
+    fn remove_unused_spares(&self) {
+        let unused = self.next_segment.spares.sweep();
+        if !unused.is_empty() {
+            let folder = Rc::clone(&self.folder);
+            self.in_background("remove spare files", async move {
+                for base in unused {
+                    fs::remove_file(&names::deleted(&folder.path(), Kind::Log, base)).await?;
+                }
+                Ok(())
+            });
+        }
     }
 
     /// Cuts the log so that it ends at `end`, as a follower does that has records which its leader lacks, and opens it
@@ -157,7 +174,7 @@ impl Log {
         fs::remove_file(&self.folder.path().join(names::STATE)).await?;
         for segment in segments.iter().rev() {
             if segment.base >= end && segment.base > segments[0].base {
-                remove_files(&segment.folder().path(), segment.base, "").await?;
+                remove_files(&segment.folder().path(), &Kind::OF_SEGMENT, segment.base, names::path).await?;
             } else if segment.next.get() > end {
                 segment.stage.set(Stage::Active);
                 let file = segment.open(&self.shared).await?;
@@ -219,44 +236,52 @@ fn deleted_name(folder: &std::path::Path) -> io::Result<PathBuf> {
     Ok(folder.with_file_name(format!("{}{suffix}", &name[..kept])))
 }
 
-/// Renames the files of `segments`, waits, and removes them.
-async fn delete_segments(folder: Rc<Folder>, segments: Vec<Rc<Segment>>, delay: Duration) -> io::Result<()> {
+/// Renames the files of `segments`, waits, and removes them. Log files of `worth_keeping` bytes and more may be kept for the
+/// next segments, if nobody reads them any more.
+async fn delete_segments(
+    folder: Rc<Folder>,
+    segments: Vec<Rc<Segment>>,
+    delay: Duration,
+    next: Rc<NextSegment>,
+    worth_keeping: u64,
+) -> io::Result<()> {
     for segment in &segments {
         segment.runway().stop().await;
     }
     let bases: Vec<Offset> = segments.iter().map(|segment| segment.base).collect();
     let path = folder.path();
-    fs::blocking({
-        let bases = bases.clone();
-        move || {
-            for (base, kind) in bases.iter().flat_map(|base| Kind::OF_SEGMENT.map(|kind| (*base, kind))) {
-                let from = names::path(&path, kind, base);
-                let mut to = from.clone();
-                to.as_mut_os_string().push(".deleted");
-                match std::fs::rename(&from, &to) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                    _ => {}
-                }
+    fs::blocking(move || {
+        for (base, kind) in bases.iter().flat_map(|base| Kind::OF_SEGMENT.map(|kind| (*base, kind))) {
+            match std::fs::rename(names::path(&path, kind, base), names::deleted(&path, kind, base)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
             }
-            sync_path(&path)
         }
+        sync_path(&path)
     })
     .await?;
     timer::sleep(delay).await;
-    for base in bases {
+    for segment in segments {
+        let base = segment.base;
+        let is_worth = segment.stage.get() == Stage::Deleted && segment.length.get() >= worth_keeping.max(1);
+        let kept = is_worth && segment.is_unused() && next.spares.keep(base);
+        let kinds: &[Kind] = if kept { &Kind::BESIDE_LOG } else { &Kind::OF_SEGMENT };
         // The folder may have been renamed meanwhile.
-        remove_files(&folder.path(), base, ".deleted").await?;
+        remove_files(&folder.path(), kinds, base, names::deleted).await?;
     }
     Ok(())
 }
 
-async fn remove_files(folder: &std::path::Path, base: Offset, suffix: &'static str) -> io::Result<()> {
+async fn remove_files(
+    folder: &std::path::Path,
+    kinds: &'static [Kind],
+    base: Offset,
+    name: fn(&std::path::Path, Kind, Offset) -> PathBuf,
+) -> io::Result<()> {
     let folder = folder.to_owned();
     fs::blocking(move || {
-        for kind in Kind::OF_SEGMENT {
-            let mut path = names::path(&folder, kind, base);
-            path.as_mut_os_string().push(suffix);
-            match std::fs::remove_file(&path) {
+        for kind in kinds {
+            match std::fs::remove_file(name(&folder, *kind, base)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }

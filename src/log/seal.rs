@@ -20,8 +20,19 @@ pub(super) async fn seal(segment: Rc<Segment>, shared: Rc<LogShared>) -> io::Res
     if segment.stage.get() != Stage::Sealing {
         return Ok(());
     }
-    write_indexes(&segment, true).await?;
-    let file = segment.open(&shared).await?;
+    match finish(&segment, &shared).await {
+        // It was deleted meanwhile (DeleteRecords): its files may be anywhere or nowhere, and nobody needs them.
+        Err(error) if segment.stage.get() == Stage::Deleted => {
+            tracing::debug!(base = %segment.base, %error, "a segment was deleted while it was being sealed");
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+async fn finish(segment: &Rc<Segment>, shared: &LogShared) -> io::Result<()> {
+    write_indexes(segment, true).await?;
+    let file = segment.open(shared).await?;
     let dirty = segment.dirty.get();
     file.truncate(segment.length.get()).await?;
     file.sync_data().await?;

@@ -103,6 +103,8 @@ pub(super) struct Segment {
     pub(super) indexes: RefCell<Option<Indexes>>,
     pub(super) runway: OnceCell<Box<Runway>>,
     file: RefCell<Option<DirectFile>>,
+    /// The file was another segment's: behind what is written there may be old batches.
+    pub(super) reused: Cell<bool>,
     /// For [`super::files::OpenFiles`].
     pub(super) last_use: Cell<u64>,
     /// For [`super::files::LoadedIndexes`].
@@ -125,6 +127,7 @@ impl Segment {
             indexes: RefCell::new(None),
             runway: OnceCell::new(),
             file: RefCell::new(None),
+            reused: Cell::new(false),
             last_use: Cell::new(0),
             last_index_use: Cell::new(0),
             dirty: Cell::new(0),
@@ -138,11 +141,10 @@ impl Segment {
 
     /// Where a file of this segment is now.
     pub(super) fn path(&self, kind: Kind) -> PathBuf {
-        let mut path = names::path(&self.folder.path(), kind, self.base);
-        if self.stage.get() == Stage::Deleted {
-            path.as_mut_os_string().push(".deleted");
+        match self.stage.get() {
+            Stage::Deleted => names::deleted(&self.folder.path(), kind, self.base),
+            _ => names::path(&self.folder.path(), kind, self.base),
         }
-        path
     }
 
     /// The runway; none is ready before someone has said so.
@@ -173,6 +175,11 @@ impl Segment {
     pub(super) fn adopt(self: &Rc<Self>, file: DirectFile, shared: &LogShared) {
         self.file.replace(Some(file));
         shared.files.touch(self);
+    }
+
+    /// True if nobody else knows the segment, and nobody reads or writes its file.
+    pub(super) fn is_unused(self: &Rc<Self>) -> bool {
+        Rc::strong_count(self) == 1 && self.file.borrow().as_ref().is_none_or(DirectFile::is_sole)
     }
 
     /// Lets go of the file; it is closed when the last read or write in flight is done.

@@ -12,7 +12,7 @@ use std::{
 use futures_lite::future;
 
 use crate::{
-    record::patch_base,
+    record::{HEADER_BYTES, patch_base},
     runtime::{
         buffer::{AlignedBuf, SharedBuf},
         file::{DirectFile, OpenMode},
@@ -23,7 +23,7 @@ use crate::{
 
 use super::{
     names::{self, Kind},
-    prepare::NextSegment,
+    prepare::{NextSegment, Prepared},
     runway::align_down,
     segment::{Folder, Segment},
     shared::LogShared,
@@ -104,7 +104,9 @@ impl WritePlan {
         let start = align_down(written);
         let prefix = (written - start) as usize;
         let bytes: usize = batches.iter().map(|batch| batch.bytes.len()).sum();
-        let buffer = AlignedBuf::build(prefix + bytes, |out| {
+        // Where old batches may follow, zeroes end the log. For a file that is yet to be made it is not known.
+        let terminator = if segment.reused.get() || ground.create.is_some() { HEADER_BYTES } else { 0 };
+        let buffer = AlignedBuf::build(prefix + bytes + terminator, |out| {
             if partial.known {
                 out.put(&partial.bytes);
             } else {
@@ -191,8 +193,9 @@ async fn make_file(
 ) -> io::Result<(DirectFile, Option<(PathBuf, PathBuf)>)> {
     let path = segment.path(Kind::Log);
     let (file, rename) = match next.take() {
-        Some((file, ready)) => {
+        Some(Prepared { file, ready, reused }) => {
             segment.runway().reset(0, ready);
+            segment.reused.set(reused);
             (file, Some((segment.folder().path().join(names::NEXT_SEGMENT), path)))
         }
         None => (DirectFile::open(&path, OpenMode::CreateNew).await?, None),

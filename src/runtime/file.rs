@@ -146,6 +146,11 @@ impl DirectFile {
         Ok(u64::try_from(stat.st_size).unwrap_or(0))
     }
 
+    /// True if this is the only handle, and no operation is in flight.
+    pub fn is_sole(&self) -> bool {
+        Rc::strong_count(&self.file) == 1
+    }
+
     /// Closes the file, or only this handle if others are left.
     ///
     /// # Errors

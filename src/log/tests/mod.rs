@@ -5,6 +5,7 @@ mod crash;
 mod files;
 mod kafka;
 mod model;
+mod spare;
 
 use std::{path::Path, rc::Rc};
 
