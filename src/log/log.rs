@@ -308,8 +308,11 @@ impl Log {
         segment.indexes.replace(Some(Indexes::new(base)));
         let snapshot = snapshot::encode(&self.producers);
         self.in_background("write a producer snapshot", {
-            let folder = Rc::clone(&self.folder);
-            async move { seal::write_snapshot(&folder, base, snapshot, true).await }
+            let (folder, shared) = (Rc::clone(&self.folder), Rc::clone(&self.shared));
+            async move {
+                let _permit = shared.permits.take().await;
+                seal::write_snapshot(&folder, base, snapshot, true).await
+            }
         });
         self.view.segments.borrow_mut().push_back(Rc::clone(&segment));
         self.tail.roll(segment, now_ms);

@@ -18,6 +18,7 @@ use super::{
     recovery::{OpenError, OpenOptions},
     scan::{self, Visit},
     segment::{Folder, Segment, Stage},
+    shared::LogShared,
     write::sync_path,
 };
 
@@ -133,16 +134,17 @@ impl Log {
         }
         let delay = Duration::from_millis(self.settings.file_delete_delay_ms);
         let next = Rc::clone(&self.next_segment);
-        let worth_keeping = self.settings.segment_bytes / 2;
-        self.in_background("delete segments", delete_segments(Rc::clone(&self.folder), gone, delay, next, worth_keeping));
+        let gone = Gone { segments: gone, folder: Rc::clone(&self.folder), next, worth_keeping: self.settings.segment_bytes / 2 };
+        self.in_background("delete segments", gone.delete(Rc::clone(&self.shared), delay));
         deleted
     }
 
     fn remove_unused_spares(&self) {
         let unused = self.next_segment.spares.sweep();
         if !unused.is_empty() {
-            let folder = Rc::clone(&self.folder);
+            let (folder, shared) = (Rc::clone(&self.folder), Rc::clone(&self.shared));
             self.in_background("remove spare files", async move {
+                let _permit = shared.permits.take().await;
                 for base in unused {
                     fs::remove_file(&names::deleted(&folder.path(), Kind::Log, base)).await?;
                 }
@@ -236,40 +238,50 @@ fn deleted_name(folder: &std::path::Path) -> io::Result<PathBuf> {
     Ok(folder.with_file_name(format!("{}{suffix}", &name[..kept])))
 }
 
-/// Renames the files of `segments`, waits, and removes them. Log files of `worth_keeping` bytes and more may be kept for the
-/// next segments, if nobody reads them any more.
-async fn delete_segments(
-    folder: Rc<Folder>,
+/// Segments that are no longer part of their log.
+struct Gone {
     segments: Vec<Rc<Segment>>,
-    delay: Duration,
+    folder: Rc<Folder>,
+    /// Whose spare files those become that nobody reads any more, if they have so many bytes.
     next: Rc<NextSegment>,
     worth_keeping: u64,
-) -> io::Result<()> {
-    for segment in &segments {
-        segment.runway().stop().await;
-    }
-    let bases: Vec<Offset> = segments.iter().map(|segment| segment.base).collect();
-    let path = folder.path();
-    fs::blocking(move || {
-        for (base, kind) in bases.iter().flat_map(|base| Kind::OF_SEGMENT.map(|kind| (*base, kind))) {
-            match std::fs::rename(names::path(&path, kind, base), names::deleted(&path, kind, base)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+}
+
+impl Gone {
+    /// Renames the files, waits, and removes them.
+    async fn delete(self, shared: Rc<LogShared>, delay: Duration) -> io::Result<()> {
+        for segment in &self.segments {
+            segment.runway().stop().await;
         }
-        sync_path(&path)
-    })
-    .await?;
-    timer::sleep(delay).await;
-    for segment in segments {
-        let base = segment.base;
-        let is_worth = segment.stage.get() == Stage::Deleted && segment.length.get() >= worth_keeping.max(1);
-        let kept = is_worth && segment.is_unused() && next.spares.keep(base);
-        let kinds: &[Kind] = if kept { &Kind::BESIDE_LOG } else { &Kind::OF_SEGMENT };
-        // The folder may have been renamed meanwhile.
-        remove_files(&folder.path(), kinds, base, names::deleted).await?;
+        let permit = shared.permits.take().await;
+        self.rename().await?;
+        drop(permit);
+        timer::sleep(delay).await;
+        for segment in self.segments {
+            let _permit = shared.permits.take().await;
+            let base = segment.base;
+            let kept = segment.length.get() >= self.worth_keeping.max(1) && segment.is_unused() && self.next.spares.keep(base);
+            let kinds: &[Kind] = if kept { &Kind::BESIDE_LOG } else { &Kind::OF_SEGMENT };
+            // The folder may have been renamed meanwhile.
+            remove_files(&self.folder.path(), kinds, base, names::deleted).await?;
+        }
+        Ok(())
     }
-    Ok(())
+
+    async fn rename(&self) -> io::Result<()> {
+        let bases: Vec<Offset> = self.segments.iter().map(|segment| segment.base).collect();
+        let path = self.folder.path();
+        fs::blocking(move || {
+            for (base, kind) in bases.iter().flat_map(|base| Kind::OF_SEGMENT.map(|kind| (*base, kind))) {
+                match std::fs::rename(names::path(&path, kind, base), names::deleted(&path, kind, base)) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+            }
+            sync_path(&path)
+        })
+        .await
+    }
 }
 
 async fn remove_files(

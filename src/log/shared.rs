@@ -28,7 +28,8 @@ pub struct SharedLimits {
     pub open_files: usize,
     /// Bytes of the indexes of sealed segments in memory.
     pub index_bytes: usize,
-    /// Background steps (sealing, preparing) at a time.
+    /// Background steps (sealing, preparing, removing files) at a time: with as many as there are blocking threads, the file
+    /// that an append waits for would wait for theirs.
     pub background: usize,
     /// Idempotent producers that one log remembers (`corelog.producers.per.partition.max`).
     pub producers_per_partition: usize,
@@ -40,7 +41,7 @@ impl Default for SharedLimits {
             cache_bytes: limits::SHARD_CACHE_BYTES,
             open_files: 4096,
             index_bytes: 64 * limits::MIB,
-            background: 4,
+            background: 1,
             producers_per_partition: limits::PRODUCERS_PER_PARTITION_MAX,
         }
     }
