@@ -394,7 +394,7 @@ impl Log {
             self.in_background("extend a runway", async move {
                 let _permit = shared.may_zero(segment.runway()).await;
                 match segment.open(&shared).await {
-                    Ok(file) => segment.runway().extend(&file, segment_bytes, &shared.zeroes()).await,
+                    Ok(file) => segment.runway().extend(&file, segment_bytes, &shared).await,
                     Err(error) => {
                         segment.runway().give_up();
                         Err(error)

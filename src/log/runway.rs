@@ -18,8 +18,12 @@ use crate::{
     types::limits::IO_ALIGNMENT,
 };
 
+use super::shared::LogShared;
+
 /// First step in bytes.
 pub(super) const STEP_MIN: u64 = 64 << 10;
+/// First step in bytes after a runway was used up before its turn came: until then each append makes a flush of its own.
+const STEP_LATE: u64 = 1 << 20;
 /// Largest step in bytes.
 const STEP_MAX: u64 = 16 << 20;
 /// A runway that was used up faster than this makes the next step longer: each step ends with a flush of the file, which
@@ -117,8 +121,8 @@ impl Runway {
     }
 
     /// Makes the step that [`Runway::begin_step`] announced.
-    pub(super) async fn extend(&self, file: &DirectFile, segment_bytes: u64, zeroes: &Zeroes) -> io::Result<()> {
-        let result = self.extend_one_step(file, align_up(segment_bytes), zeroes).await;
+    pub(super) async fn extend(&self, file: &DirectFile, segment_bytes: u64, shared: &LogShared) -> io::Result<()> {
+        let result = self.extend_one_step(file, align_up(segment_bytes), shared).await;
         self.give_up();
         result
     }
@@ -137,10 +141,12 @@ impl Runway {
         }
     }
 
-    async fn extend_one_step(&self, file: &DirectFile, end: u64, zeroes: &Zeroes) -> io::Result<()> {
-        let (step, hurried) = self.next_step();
+    async fn extend_one_step(&self, file: &DirectFile, end: u64, shared: &LogShared) -> io::Result<()> {
+        let zeroes = &shared.zeroes();
+        let is_late = self.claimed.get() > self.ready.get();
+        let (step, hurried) = self.next_step(is_late, shared.zeroing_bytes_max());
         let mut from = self.claimed.get().max(self.ready.get());
-        let target = from.saturating_add(step).min(end);
+        let target = align_down(from.saturating_add(step)).min(end);
         if target <= from {
             return Ok(());
         }
@@ -178,18 +184,20 @@ impl Runway {
         result
     }
 
-    /// Bytes of the next step, and whether the log is in a hurry for it.
-    fn next_step(&self) -> (u64, bool) {
+    /// Bytes of the next step, and whether the log is in a hurry for it. `is_late`: appends do without a runway already.
+    /// `bytes_max`: where many wait for their turn, none takes long.
+    fn next_step(&self, is_late: bool, bytes_max: u64) -> (u64, bool) {
         let now = clock::monotonic_ns();
         let since = now.saturating_sub(self.extended_ns.replace(now));
         let step = match self.step.get() {
             0 => STEP_MIN,
-            step if since < FAST_NS => (step * 4).min(STEP_MAX),
+            step if is_late => (step * 4).clamp(STEP_LATE, bytes_max.clamp(STEP_LATE, STEP_MAX)),
+            step if since < FAST_NS => (step * 4).min(bytes_max.clamp(STEP_LATE, STEP_MAX)),
             step if since > SLOW_NS => (step / 2).max(STEP_MIN),
             step => step,
         };
         self.step.set(step);
-        (step, since < HURRY_NS)
+        (step, is_late || since < HURRY_NS)
     }
 }
 

@@ -18,6 +18,8 @@ use super::{cache::CacheBudget, files::{LoadedIndexes, OpenFiles}, runway::{Runw
 /// Logs of a shard that are opened or removed at a time: a topic with a thousand partitions must not take the shard for
 /// itself, and its blocking threads do two at a time anyway.
 const TURNS: usize = 16;
+/// Bytes by which the runways that wait for their turn grow together before the first has its turn again.
+const ROUND_BYTES: u64 = 256 << 20;
 
 /// Bounds of what the logs of a shard use together.
 #[derive(Clone, Debug)]
@@ -115,6 +117,11 @@ impl LogShared {
     pub(super) async fn may_zero(&self, runway: &Runway) -> Permit {
         let permits = if runway.is_new() { &self.zeroing_new } else { &self.zeroing };
         permits.take().await
+    }
+
+    /// Most bytes by which a runway is to grow at a time, so that those that wait get their turn before they are used up.
+    pub(super) fn zeroing_bytes_max(&self) -> u64 {
+        ROUND_BYTES / (1 + self.zeroing.waiting() as u64)
     }
 
     pub(super) fn zeroes(&self) -> Rc<Zeroes> {
