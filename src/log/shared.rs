@@ -18,6 +18,10 @@ use super::{cache::CacheBudget, files::{LoadedIndexes, OpenFiles}, runway::{Runw
 /// Logs of a shard that are opened or removed at a time: a topic with a thousand partitions must not take the shard for
 /// itself, and its blocking threads do two at a time anyway.
 const TURNS: usize = 16;
+/// So many runways that wait for their turn are a crowd.
+const CROWD: usize = 32;
+/// Runways of a crowd that grow at a time, beside the one that always does.
+const CROWD_PERMITS: usize = 3;
 /// Bytes by which the runways that wait for their turn grow together before the first has its turn again.
 const ROUND_BYTES: u64 = 256 << 20;
 
@@ -71,6 +75,8 @@ pub struct LogShared {
     zeroing: Rc<Permits>,
     /// And one is begun: a thousand new logs must not come before one that is about to have no runway left.
     zeroing_new: Rc<Permits>,
+    /// A few more where many wait: those that are used up before their turn cost more than what they wait for.
+    zeroing_crowd: Rc<Permits>,
     turns: Rc<Permits>,
     pub(super) producers_per_partition: usize,
     zeroes: OnceCell<Rc<Zeroes>>,
@@ -89,6 +95,7 @@ impl LogShared {
             permits: Rc::new(Permits::new(limits.background.max(1))),
             zeroing: Rc::new(Permits::new(1)),
             zeroing_new: Rc::new(Permits::new(1)),
+            zeroing_crowd: Rc::new(Permits::new(CROWD_PERMITS)),
             turns: Rc::new(Permits::new(TURNS)),
             producers_per_partition: limits.producers_per_partition,
             zeroes: OnceCell::new(),
@@ -115,13 +122,19 @@ impl LogShared {
 
     /// Waits until this runway may grow.
     pub(super) async fn may_zero(&self, runway: &Runway) -> Permit {
-        let permits = if runway.is_new() { &self.zeroing_new } else { &self.zeroing };
+        let permits = if runway.is_new() {
+            &self.zeroing_new
+        } else if self.zeroing.waiting() < CROWD {
+            &self.zeroing
+        } else {
+            &self.zeroing_crowd
+        };
         permits.take().await
     }
 
     /// Most bytes by which a runway is to grow at a time, so that those that wait get their turn before they are used up.
     pub(super) fn zeroing_bytes_max(&self) -> u64 {
-        ROUND_BYTES / (1 + self.zeroing.waiting() as u64)
+        ROUND_BYTES / (1 + self.zeroing.waiting() + self.zeroing_crowd.waiting()) as u64
     }
 
     pub(super) fn zeroes(&self) -> Rc<Zeroes> {
