@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proptest::{collection::vec, prelude::*};
+use proptest::{collection::vec, prelude::*, test_runner::FileFailurePersistence};
 
 use super::fixture::{GROUP, World, beat, join, set_topic, topic_id};
 use crate::{
@@ -383,7 +383,10 @@ fn off_the_wire(topics: &[ConsumerGroupHeartbeatTopicPartitions]) -> BTreeSet<(U
 
 /// A few lives, or as many as `PROPTEST_CASES` says.
 fn lives() -> ProptestConfig {
-    std::env::var_os("PROPTEST_CASES").map_or_else(|| ProptestConfig::with_cases(96), |_| ProptestConfig::default())
+    let config = std::env::var_os("PROPTEST_CASES").map_or_else(|| ProptestConfig::with_cases(96), |_| ProptestConfig::default());
+    // What has failed once is run first ever after.
+    let seeds = FileFailurePersistence::Direct("tests/seeds/consumer-groups.txt");
+    ProptestConfig { failure_persistence: Some(Box::new(seeds)), ..config }
 }
 
 proptest! {
