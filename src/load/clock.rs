@@ -2,6 +2,8 @@
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
+pub use crate::runtime::clock::thread_cpu_ns;
+
 /// Nanoseconds in a second.
 pub const SECOND_NS: u64 = 1_000_000_000;
 
@@ -9,11 +11,6 @@ pub const SECOND_NS: u64 = 1_000_000_000;
 #[inline]
 pub fn now_ns() -> u64 {
     nanoseconds(clock_gettime(ClockId::Monotonic))
-}
-
-/// Nanoseconds of CPU that the calling thread has used.
-pub fn thread_cpu_ns() -> u64 {
-    nanoseconds(clock_gettime(ClockId::ThreadCPUTime))
 }
 
 /// Milliseconds since 1970.

@@ -12,11 +12,11 @@ use crate::runtime::{
 };
 
 use super::{
-    names::{self, Kind},
+    names,
     runway::align_up,
     segment::Folder,
     shared::LogShared,
-    spare::Spares,
+    spare::{self, Spares},
 };
 
 /// Bytes of runway that a prepared segment has.
@@ -76,9 +76,7 @@ impl NextSegment {
 
     /// Removes the file and the spare ones, if there are any: at a clean stop, and before offsets may go back.
     pub(super) async fn discard(&self, folder: &Folder) -> io::Result<()> {
-        for base in self.spares.close() {
-            fs::remove_file(&names::deleted(&folder.path(), Kind::Log, base)).await?;
-        }
+        spare::remove(folder, self.spares.close()).await?;
         match self.prepared.take() {
             Some(prepared) => {
                 prepared.file.close().await?;

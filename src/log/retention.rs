@@ -19,6 +19,7 @@ use super::{
     scan::{self, Visit},
     segment::{Folder, Segment, Stage},
     shared::LogShared,
+    spare,
     write::sync_path,
 };
 
@@ -145,10 +146,7 @@ impl Log {
             let (folder, shared) = (Rc::clone(&self.folder), Rc::clone(&self.shared));
             self.in_background("remove spare files", async move {
                 let _permit = shared.permits.take().await;
-                for base in unused {
-                    fs::remove_file(&names::deleted(&folder.path(), Kind::Log, base)).await?;
-                }
-                Ok(())
+                spare::remove(&folder, unused).await
             });
         }
     }
@@ -176,7 +174,7 @@ impl Log {
         fs::remove_file(&self.folder.path().join(names::STATE)).await?;
         for segment in segments.iter().rev() {
             if segment.base >= end && segment.base > segments[0].base {
-                remove_files(&segment.folder().path(), &Kind::OF_SEGMENT, segment.base, names::path).await?;
+                remove_files(segment, &Kind::OF_SEGMENT).await?;
             } else if segment.next.get() > end {
                 segment.stage.set(Stage::Active);
                 let file = segment.open(&self.shared).await?;
@@ -259,11 +257,9 @@ impl Gone {
         timer::sleep(delay).await;
         for segment in self.segments {
             let _permit = shared.permits.take().await;
-            let base = segment.base;
-            let kept = segment.length.get() >= self.worth_keeping.max(1) && segment.is_unused() && self.next.spares.keep(base);
-            let kinds: &[Kind] = if kept { &Kind::BESIDE_LOG } else { &Kind::OF_SEGMENT };
-            // The folder may have been renamed meanwhile.
-            remove_files(&self.folder.path(), kinds, base, names::deleted).await?;
+            let is_worth_it = segment.length.get() >= self.worth_keeping.max(1);
+            let kept = is_worth_it && segment.is_unused() && self.next.spares.keep(segment.base);
+            remove_files(&segment, if kept { &Kind::BESIDE_LOG } else { &Kind::OF_SEGMENT }).await?;
         }
         Ok(())
     }
@@ -284,16 +280,12 @@ impl Gone {
     }
 }
 
-async fn remove_files(
-    folder: &std::path::Path,
-    kinds: &'static [Kind],
-    base: Offset,
-    name: fn(&std::path::Path, Kind, Offset) -> PathBuf,
-) -> io::Result<()> {
-    let folder = folder.to_owned();
+/// Removes files of a segment, wherever they are by now; one that is not there is no error.
+async fn remove_files(segment: &Segment, kinds: &[Kind]) -> io::Result<()> {
+    let paths: Vec<PathBuf> = kinds.iter().map(|kind| segment.path(*kind)).collect();
     fs::blocking(move || {
-        for kind in kinds {
-            match std::fs::remove_file(name(&folder, *kind, base)) {
+        for path in paths {
+            match std::fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }

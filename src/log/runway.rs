@@ -189,10 +189,11 @@ impl Runway {
     fn next_step(&self, is_late: bool, bytes_max: u64) -> (u64, bool) {
         let now = clock::monotonic_ns();
         let since = now.saturating_sub(self.extended_ns.replace(now));
+        let most = bytes_max.clamp(STEP_LATE, STEP_MAX);
         let step = match self.step.get() {
             0 => STEP_MIN,
-            step if is_late => (step * 4).clamp(STEP_LATE, bytes_max.clamp(STEP_LATE, STEP_MAX)),
-            step if since < FAST_NS => (step * 4).min(bytes_max.clamp(STEP_LATE, STEP_MAX)),
+            step if is_late => (step * 4).clamp(STEP_LATE, most),
+            step if since < FAST_NS => (step * 4).min(most),
             step if since > SLOW_NS => (step / 2).max(STEP_MIN),
             step => step,
         };

@@ -11,9 +11,9 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::VecDeque,
     io::{self, ErrorKind},
     os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
 };
 
 use crate::{
@@ -38,7 +38,7 @@ const KEPT_MAX: usize = 8;
 #[derive(Debug, Default)]
 pub(super) struct Spares {
     /// Base offsets of the segments that they were, oldest first, and whether the last round of retention saw them.
-    files: RefCell<VecDeque<(Offset, bool)>>,
+    files: RefCell<Vec<(Offset, bool)>>,
     /// Segments begun since the last round of retention, and between it and the one before.
     begun: Cell<(usize, usize)>,
     closed: Cell<bool>,
@@ -51,7 +51,7 @@ impl Spares {
         let mut files = self.files.borrow_mut();
         let needed = !self.closed.get() && files.len() < begun.max(begun_before).min(KEPT_MAX);
         if needed {
-            files.push_back((base, false));
+            files.push((base, false));
         }
         needed
     }
@@ -60,8 +60,7 @@ impl Spares {
     pub(super) fn sweep(&self) -> Vec<Offset> {
         self.begun.set((0, self.begun.get().0));
         let mut files = self.files.borrow_mut();
-        let unused = files.iter().filter(|(_, seen)| *seen).map(|(base, _)| *base).collect();
-        files.retain(|(_, seen)| !seen);
+        let unused = files.extract_if(.., |(_, seen)| *seen).map(|(base, _)| base).collect();
         files.iter_mut().for_each(|(_, seen)| *seen = true);
         unused
     }
@@ -76,9 +75,9 @@ impl Spares {
     pub(super) async fn reuse(&self, folder: &Folder, shared: &LogShared) -> io::Result<Option<(DirectFile, u64)>> {
         let (begun, begun_before) = self.begun.get();
         self.begun.set((begun + 1, begun_before));
-        let Some((base, _)) = self.files.borrow_mut().pop_back() else { return Ok(None) };
+        let Some((base, _)) = self.files.borrow_mut().pop() else { return Ok(None) };
         let next = folder.path().join(names::NEXT_SEGMENT);
-        let (from, to) = (names::deleted(&folder.path(), Kind::Log, base), next.clone());
+        let (from, to) = (path(folder, base), next.clone());
         if !fs::blocking(move || rename_unless_shared(&from, &to)).await? {
             return Ok(None);
         }
@@ -90,8 +89,20 @@ impl Spares {
     }
 }
 
+/// Removes the spare files of the segments that had these base offsets.
+pub(super) async fn remove(folder: &Folder, bases: Vec<Offset>) -> io::Result<()> {
+    for base in bases {
+        fs::remove_file(&path(folder, base)).await?;
+    }
+    Ok(())
+}
+
+fn path(folder: &Folder, base: Offset) -> PathBuf {
+    names::deleted(&folder.path(), Kind::Log, base)
+}
+
 /// False if the file has another name as well, which may be a backup's, or is gone; then it is not there afterwards.
-fn rename_unless_shared(from: &std::path::Path, to: &std::path::Path) -> io::Result<bool> {
+fn rename_unless_shared(from: &Path, to: &Path) -> io::Result<bool> {
     match std::fs::metadata(from) {
         Ok(found) if found.nlink() == 1 => std::fs::rename(from, to).map(|()| true),
         Ok(_) => std::fs::remove_file(from).map(|()| false),
@@ -113,7 +124,7 @@ mod tests {
         assert!(spares.keep(base(1)) && spares.keep(base(2)) && !spares.keep(base(3)));
         assert!(spares.sweep().is_empty());
         assert!(!spares.keep(base(4)), "two are there");
-        spares.files.borrow_mut().pop_back();
+        spares.files.borrow_mut().pop();
         assert!(spares.keep(base(4)));
         assert_eq!(spares.sweep(), [base(1)], "nobody wanted it");
         assert!(!spares.keep(base(5)), "no segment was begun for long");

@@ -194,8 +194,7 @@ fn a_read_in_flight_survives_the_deletion_of_its_segment() {
 #[test]
 fn few_descriptors_serve_many_segments() {
     on_shard(async |mut fixture| {
-        let (failures, _failed) = channel::unbounded();
-        fixture.shared = LogShared::new(&SharedLimits { open_files: 3, cache_bytes: 0, index_bytes: 1, background: 1, ..SharedLimits::default() }, failures);
+        fixture.limit(&SharedLimits { open_files: 3, cache_bytes: 0, index_bytes: 1, background: 1, ..SharedLimits::default() });
         fixture.options.settings.segment_bytes = 8_000;
         let mut log = fixture.open().await;
         fill(&mut log, 0..40, 1500).await;
@@ -224,9 +223,7 @@ fn few_descriptors_serve_many_segments() {
 #[test]
 fn readers_follow_a_writer() {
     on_shard(async |mut fixture| {
-        let (failures, failed) = channel::unbounded();
-        fixture.shared = LogShared::new(&SharedLimits { cache_bytes: 300_000, ..SharedLimits::default() }, failures);
-        fixture.failed = failed;
+        fixture.limit(&SharedLimits { cache_bytes: 300_000, ..SharedLimits::default() });
         fixture.options.settings.segment_bytes = 1_000_000;
         let mut log = fixture.open().await;
         let end = Offset::saturating(3000);

@@ -61,6 +61,13 @@ impl Fixture {
         self.try_open().await.unwrap()
     }
 
+    /// From now on logs share no more than this.
+    fn limit(&mut self, limits: &SharedLimits) {
+        let (failures, failed) = channel::unbounded();
+        self.shared = LogShared::new(limits, failures);
+        self.failed = failed;
+    }
+
     async fn try_open(&self) -> Result<Log, OpenError> {
         Log::open(&self.shared, self.options.clone()).await
     }

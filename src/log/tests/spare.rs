@@ -75,10 +75,8 @@ fn old_batches_are_never_taken_for_new_ones() {
 #[test]
 fn what_somebody_reads_is_left_alone() {
     on_shard(async |mut fixture| {
-        let (failures, failed) = channel::unbounded();
         // No tail cache: reads go to the files.
-        fixture.shared = LogShared::new(&SharedLimits { cache_bytes: 0, ..SharedLimits::default() }, failures);
-        fixture.failed = failed;
+        fixture.limit(&SharedLimits { cache_bytes: 0, ..SharedLimits::default() });
         fixture.options.settings.segment_bytes = SEGMENT_BYTES;
         fixture.options.settings.retention_bytes = Some(SEGMENT_BYTES);
         let mut log = fixture.open().await;
