@@ -26,3 +26,5 @@ pub mod fs;
 pub mod net;
 
 mod sys;
+
+pub use sys::keep_free_memory;

@@ -1,21 +1,31 @@
-//! What needs `unsafe`: descriptors that glommio knows only as numbers, asking whether io_uring may be used, pages that the
-//! allocator has no part in, and copies that leave the caches alone.
+//! What needs `unsafe`: descriptors that glommio knows only as numbers, how its rings are set up, what the allocator does with
+//! free memory, pages that it has no part in, and copies that leave the caches alone.
 //!
 //! The only file of the crate with `unsafe` in it (`tests/it/tidy.rs` keeps it so).
 
-#![expect(unsafe_code, reason = "glommio 0.9 offers neither AsFd nor From<OwnedFd>, rustix no safe io_uring and mmap, and std no streaming stores")]
+#![expect(unsafe_code, reason = "glommio 0.9 offers neither AsFd nor From<OwnedFd> nor flags of its rings, rustix no safe io_uring and mmap, mimalloc no safe options, and std no streaming stores")]
 
 use std::{
     cell::Cell,
     io,
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd},
     ptr::{self, NonNull},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
+use libmimalloc_sys::{mi_option_get, mi_option_set, mi_option_t};
 use rustix::{
-    io_uring::{io_uring_params, io_uring_setup},
+    io_uring::{IoringSetupFlags, io_uring_params, io_uring_setup},
     mm::{self, Advice, MapFlags, ProtFlags},
 };
+
+/// Options of mimalloc 3 that its binding has no names for (`mi_option_e`): how long free memory is kept, in milliseconds,
+/// and how much of it at least is given back at once, in KiB; each with its default.
+const PURGE_DELAY: (mi_option_t, i64) = (15, 1_000);
+const MINIMAL_PURGE_SIZE: (mi_option_t, i64) = (44, 0);
+
+/// Rings that were set up with [`IoringSetupFlags::COOP_TASKRUN`].
+static COOPERATIVE_RINGS: AtomicU32 = AtomicU32::new(0);
 
 /// Bytes that the caches hold together.
 #[cfg(target_arch = "x86_64")]
@@ -43,6 +53,47 @@ pub(super) fn try_io_uring() -> io::Result<()> {
     // SAFETY: the parameters are zero, which is valid; the ring is never mapped or entered, only dropped.
     let ring = unsafe { io_uring_setup(8, &mut params) };
     ring.map(drop).map_err(io::Error::from)
+}
+
+/// Sets up a ring for glommio, whose liburing calls this instead of its own function (`src/runtime/build.rs`): its interface takes no
+/// flags. The ring's completions do not interrupt the thread that it belongs to while that runs, but come with its next system
+/// call: in a virtual machine each interrupt from another core takes some 15 us (`docs/performance.md`).
+///
+/// Returns the ring's descriptor, or -1 and leaves the reason in errno, as the function that it stands for.
+///
+/// # Safety
+/// `params` is as io_uring_setup(2) wants it.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __wrap___sys_io_uring_setup(entries: u32, params: *mut io_uring_params) -> libc::c_int {
+    // SAFETY: the caller vouches for `params`, which nobody else uses meanwhile; the call writes to nothing else. A
+    // descriptor fits an int.
+    unsafe {
+        let plain = *params;
+        (*params).flags |= IoringSetupFlags::COOP_TASKRUN;
+        let ring = libc::syscall(libc::SYS_io_uring_setup, entries, params);
+        if ring >= 0 {
+            COOPERATIVE_RINGS.fetch_add(1, Ordering::Relaxed);
+            return ring as libc::c_int;
+        }
+        // A kernel before 5.19 does not know the flag.
+        *params = plain;
+        libc::syscall(libc::SYS_io_uring_setup, entries, params) as libc::c_int
+    }
+}
+
+/// Makes the allocator keep memory that is free for a minute, and then give it back by whole huge pages. By default it gives
+/// back after a second what a loaded shard wants again at once, in parts of 64 KiB, which break up the huge pages that
+/// transfers to the device need (`docs/performance.md`). What the user has set (`MIMALLOC_PURGE_DELAY`,
+/// `MIMALLOC_MINIMAL_PURGE_SIZE`) stays.
+pub fn keep_free_memory() {
+    for ((option, default), value) in [(PURGE_DELAY, 60_000), (MINIMAL_PURGE_SIZE, 2_048)] {
+        // SAFETY: both options exist; they are read each time that memory is freed, whichever values they have.
+        unsafe {
+            if mi_option_get(option) == default {
+                mi_option_set(option, value);
+            }
+        }
+    }
 }
 
 /// Copies `from` to `to`, which is as long, without reading `to` into the caches first and without leaving it there: twice as
@@ -148,6 +199,24 @@ impl Drop for Pages {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rings_of_the_runtime_do_not_interrupt() {
+        // Of this test alone: others make rings at the same time, but none without the flag.
+        let before = COOPERATIVE_RINGS.load(Ordering::Relaxed);
+        crate::runtime::executor::run_alone(|| async {}).unwrap();
+        assert!(COOPERATIVE_RINGS.load(Ordering::Relaxed) > before, "glommio's rings are set up by its own function again");
+    }
+
+    #[test]
+    fn free_memory_is_kept_unless_the_user_says_otherwise() {
+        // SAFETY: reads an option, or sets it to a value that it may have.
+        let (get, set) = (|option| unsafe { mi_option_get(option) }, |option, value| unsafe { mi_option_set(option, value) });
+        assert_eq!((get(PURGE_DELAY.0), get(MINIMAL_PURGE_SIZE.0)), (PURGE_DELAY.1, MINIMAL_PURGE_SIZE.1), "the defaults of these options, if they are these");
+        set(MINIMAL_PURGE_SIZE.0, 64);
+        keep_free_memory();
+        assert_eq!((get(PURGE_DELAY.0), get(MINIMAL_PURGE_SIZE.0)), (60_000, 64));
+    }
 
     #[test]
     fn copies_are_exact_at_every_place() {

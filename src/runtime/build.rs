@@ -1,0 +1,9 @@
+//! Build script: the one thing that the linker must know. Says how the crate's own binaries, tests and benches are linked, and
+//! builds nothing.
+
+fn main() {
+    println!("cargo::rerun-if-changed=src/runtime/build.rs");
+    // glommio sets up its rings without flags. The linker leads its call to a function of ours (`sys.rs`); where it
+    // does not, the rings are as they were.
+    println!("cargo::rustc-link-arg=-Wl,--wrap=__sys_io_uring_setup");
+}
