@@ -7,7 +7,7 @@
 use std::{
     cell::Cell,
     collections::VecDeque,
-    io::{self, ErrorKind},
+    io,
     path::PathBuf,
     rc::Rc,
 };
@@ -30,7 +30,7 @@ use super::{
     seal,
     segment::{Folder, Indexes, Segment, Stage},
     settings::LogSettings,
-    shared::LogShared,
+    shared::{LogShared, Working},
     snapshot,
     tail::{Incoming, StagedBatch, Tail},
     view::LogView,
@@ -411,19 +411,13 @@ impl Log {
         }
     }
 
-    /// Work whose failure means that the log directory has failed; not if the log was deleted meanwhile, and its folder
-    /// with it.
+    /// Work whose failure means that the log directory has failed.
     pub(super) fn in_background(&self, doing: &'static str, work: impl Future<Output = io::Result<()>> + 'static) {
-        let (shared, folder) = (Rc::clone(&self.shared), Rc::clone(&self.folder));
-        shared.working.set(shared.working.get() + 1);
+        let working = Working::begin(Rc::clone(&self.shared), Rc::clone(&self.folder), doing);
         task::spawn_background(doing, async move {
-            let result = work.await;
-            shared.working.set(shared.working.get() - 1);
-            let Err(error) = result else { return };
-            if folder.is_deleted() && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty) {
-                return tracing::debug!(folder = %folder.path().display(), doing, %error, "the log was deleted meanwhile");
+            if let Err(error) = work.await {
+                working.failed(error);
             }
-            shared.failed(&folder.path(), doing, error);
         });
     }
 

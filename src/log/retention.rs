@@ -40,7 +40,7 @@ impl Log {
     /// Deletes the segments that are too old, too many or below the log start offset, as long as all their records are
     /// below `limit` (the high watermark). May begin a new segment, if even the newest record is too old.
     pub fn apply_retention(&mut self, now_ms: i64, limit: Offset) -> Deleted {
-        self.remove_unused_spares();
+        self.remove_spares(self.next_segment.spares.sweep());
         let count = self.deletable(now_ms, limit);
         let all = self.view.segment_count();
         if count == all {
@@ -140,8 +140,12 @@ impl Log {
         deleted
     }
 
-    fn remove_unused_spares(&self) {
-        let unused = self.next_segment.spares.sweep();
+    /// Removes the files of deleted segments that are kept to be written to again: space is short.
+    pub fn give_up_spares(&self) {
+        self.remove_spares(self.next_segment.spares.give_up());
+    }
+
+    fn remove_spares(&self, unused: Vec<Offset>) {
         if !unused.is_empty() {
             let (folder, shared) = (Rc::clone(&self.folder), Rc::clone(&self.shared));
             self.in_background("remove spare files", async move {

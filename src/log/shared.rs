@@ -13,7 +13,7 @@ use crate::{
     types::limits,
 };
 
-use super::{cache::CacheBudget, files::{LoadedIndexes, OpenFiles}, runway::{Runway, Zeroes}};
+use super::{cache::CacheBudget, files::{LoadedIndexes, OpenFiles}, runway::{Runway, Zeroes}, segment::Folder};
 
 /// Logs of a shard that are opened or removed at a time: a topic with a thousand partitions must not take the shard for
 /// itself, and its blocking threads do two at a time anyway.
@@ -81,7 +81,7 @@ pub struct LogShared {
     pub(super) producers_per_partition: usize,
     zeroes: OnceCell<Rc<Zeroes>>,
     /// Tasks of background work that have not ended.
-    pub(super) working: Cell<usize>,
+    working: Cell<usize>,
     failures: Sender<StorageFailure>,
 }
 
@@ -147,6 +147,40 @@ impl LogShared {
         let failure = StorageFailure { folder: folder.to_owned(), doing, error };
         if self.failures.try_send(failure).is_err() {
             tracing::error!(folder = %folder.display(), "nobody takes the report of a storage failure");
+        }
+    }
+}
+
+/// Background work on one log, under way until this is dropped. Work that panics leaves files in a state that nobody knows:
+/// that is a failure of the log directory, too.
+#[derive(Debug)]
+pub(super) struct Working {
+    shared: Rc<LogShared>,
+    folder: Rc<Folder>,
+    doing: &'static str,
+}
+
+impl Working {
+    pub(super) fn begin(shared: Rc<LogShared>, folder: Rc<Folder>, doing: &'static str) -> Self {
+        shared.working.set(shared.working.get() + 1);
+        Self { shared, folder, doing }
+    }
+
+    /// Tells of an error; not if the log was deleted meanwhile, and its folder with it.
+    pub(super) fn failed(&self, error: io::Error) {
+        let folder = self.folder.path();
+        if self.folder.is_deleted() && matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) {
+            return tracing::debug!(folder = %folder.display(), doing = self.doing, %error, "the log was deleted meanwhile");
+        }
+        self.shared.failed(&folder, self.doing, error);
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.shared.working.set(self.shared.working.get() - 1);
+        if std::thread::panicking() {
+            self.shared.failed(&self.folder.path(), self.doing, io::Error::other("it panicked"));
         }
     }
 }

@@ -6,7 +6,7 @@
 //! its name, every write into it ends with zeroes (`write`), and recovery refuses a batch below the offset that must come
 //! next. Where offsets may go back (truncation), no file is kept.
 //!
-//! As many are kept as were used lately, under the names that deletion gave them, which a start clears away. Lives on one
+//! As many are kept as were used lately, none where space is short, under the names that deletion gave them, which a start clears away. Lives on one
 //! shard.
 
 use std::{
@@ -65,10 +65,16 @@ impl Spares {
         unused
     }
 
+    /// Gives all files, to be removed, and keeps no others before more segments are begun.
+    pub(super) fn give_up(&self) -> Vec<Offset> {
+        self.begun.take();
+        self.files.take().into_iter().map(|(base, _)| base).collect()
+    }
+
     /// Gives all files, to be removed, and keeps no more.
     pub(super) fn close(&self) -> Vec<Offset> {
         self.closed.set(true);
-        self.files.take().into_iter().map(|(base, _)| base).collect()
+        self.give_up()
     }
 
     /// Gives the newest file the name of the next segment; `None` if there is none. With it, how far its blocks are written.

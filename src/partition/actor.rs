@@ -295,7 +295,11 @@ impl Partition {
                 let high_watermark = self.shared.marks.high_watermark();
                 let now_ms = clock::now_ms();
                 let expiration_ms = self.env.producer_expiration_ms;
+                let full = self.env.full.get().is_some();
                 let log = self.log_mut();
+                if full {
+                    log.give_up_spares();
+                }
                 log.roll_if_old(now_ms);
                 let deleted = log.apply_retention(now_ms, high_watermark);
                 log.expire_producers(now_ms, expiration_ms);

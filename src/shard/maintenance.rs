@@ -23,8 +23,9 @@ impl Shard {
         let interval_ns = self.config().log_retention_check_interval_ms.clamp(1, MAINTAIN_MS_MAX).saturating_mul(1_000_000);
         let mut next_ns = clock::monotonic_ns().saturating_add(interval_ns);
         while !stop.get() {
-            self.check_disks().await;
-            if clock::monotonic_ns() >= next_ns {
+            // Where space has become short, the logs give up what they can at once.
+            let filled = self.check_disks().await;
+            if filled || clock::monotonic_ns() >= next_ns {
                 next_ns = clock::monotonic_ns().saturating_add(interval_ns);
                 for (count, handle) in self.partitions().into_iter().enumerate() {
                     handle.tell(Message::Maintain);
@@ -79,13 +80,16 @@ impl Shard {
         clean
     }
 
-    async fn check_disks(&self) {
+    /// True if a log directory has become full.
+    async fn check_disks(&self) -> bool {
         let reserve_bytes = self.config().disk_reserve_bytes;
+        let mut filled = false;
         for directory in self.directories() {
             let Ok(free_bytes) = fs::free_bytes(&directory.path).await else { continue };
             let full = (free_bytes < reserve_bytes).then_some(Full { free_bytes, reserve_bytes });
             if full.is_some() != directory.env.full.get().is_some() {
                 let path = directory.path.display();
+                filled |= full.is_some();
                 match full {
                     Some(_) => tracing::error!(%path, free_bytes, reserve_bytes, "fewer bytes free than corelog.disk.reserve.bytes: produces are refused"),
                     None => tracing::info!(%path, free_bytes, "enough space again: produces are taken"),
@@ -93,5 +97,6 @@ impl Shard {
             }
             directory.env.full.set(full);
         }
+        filled
     }
 }

@@ -25,3 +25,14 @@ fn what_is_appended_can_be_read_and_survives_a_clean_stop() {
         fixture.assert_sound();
     });
 }
+
+#[test]
+fn background_work_that_panics_is_a_failure_of_the_directory() {
+    on_shard(async |fixture| {
+        let log = fixture.open().await;
+        log.in_background("nothing", async { panic!("on purpose") });
+        let failure = fixture.failed.recv().await.unwrap();
+        assert_eq!((failure.doing, failure.error.to_string().as_str()), ("nothing", "it panicked"));
+        assert_eq!(fixture.shared.background_work(), 0);
+    });
+}

@@ -118,7 +118,7 @@ fn what_somebody_reads_is_left_alone() {
     });
 }
 
-/// The files go when nothing is written any more.
+/// The files go when nothing is written any more, and at once where space is short.
 #[test]
 fn unused_files_are_removed() {
     on_shard(async |mut fixture| {
@@ -134,6 +134,15 @@ fn unused_files_are_removed() {
         retain(&mut log, &fixture).await;
         assert!((1..=5).contains(&spares(&fixture)), "{}", spares(&fixture));
         retain(&mut log, &fixture).await;
+        retain(&mut log, &fixture).await;
+        assert_eq!(spares(&fixture), 0);
+        for number in 100..200 {
+            append(&mut log, batch_of(1000 + number, 5000)).await;
+            settle(&fixture.shared).await;
+        }
+        retain(&mut log, &fixture).await;
+        assert!(spares(&fixture) > 0);
+        log.give_up_spares();
         retain(&mut log, &fixture).await;
         assert_eq!(spares(&fixture), 0);
         fixture.assert_sound();
