@@ -6,8 +6,8 @@
 //! its name, every write into it ends with zeroes (`write`), and recovery refuses a batch below the offset that must come
 //! next. Where offsets may go back (truncation), no file is kept.
 //!
-//! As many are kept as were used lately, none where space is short, under the names that deletion gave them, which a start clears away. Lives on one
-//! shard.
+//! As many are kept as were used lately, none where space is short, under the names that deletion gave them, which a start
+//! clears away. Lives on one shard.
 
 use std::{
     cell::{Cell, RefCell},

@@ -55,9 +55,9 @@ pub(super) fn try_io_uring() -> io::Result<()> {
     ring.map(drop).map_err(io::Error::from)
 }
 
-/// Sets up a ring for glommio, whose liburing calls this instead of its own function (`src/runtime/build.rs`): its interface takes no
-/// flags. The ring's completions do not interrupt the thread that it belongs to while that runs, but come with its next system
-/// call: in a virtual machine each interrupt from another core takes some 15 us (`docs/performance.md`).
+/// Sets up a ring for glommio, whose liburing calls this instead of its own function (`src/runtime/build.rs`): its interface
+/// takes no flags. The ring's completions do not interrupt the thread that it belongs to while that runs, but come with its
+/// next system call: in a virtual machine each interrupt from another core takes some 15 us (`docs/performance.md`).
 ///
 /// Returns the ring's descriptor, or -1 and leaves the reason in errno, as the function that it stands for.
 ///

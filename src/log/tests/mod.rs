@@ -30,8 +30,7 @@ fn on_shard<F: Future<Output = ()> + 'static>(test: impl FnOnce(Fixture) -> F + 
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().to_owned();
     executor::run_alone(move || {
-        let (failures, failed) = channel::unbounded();
-        let shared = LogShared::new(&SharedLimits::default(), failures);
+        let (shared, failed) = share(&SharedLimits::default());
         test(Fixture { options: options(&path), shared, failed })
     })
     .unwrap();
@@ -41,6 +40,12 @@ struct Fixture {
     options: OpenOptions,
     shared: Rc<LogShared>,
     failed: Receiver<StorageFailure>,
+}
+
+/// What logs share, and what of it has failed.
+fn share(limits: &SharedLimits) -> (Rc<LogShared>, Receiver<StorageFailure>) {
+    let (failures, failed) = channel::unbounded();
+    (LogShared::new(limits, failures), failed)
 }
 
 fn options(log_dir: &Path) -> OpenOptions {
@@ -63,9 +68,7 @@ impl Fixture {
 
     /// From now on logs share no more than this.
     fn limit(&mut self, limits: &SharedLimits) {
-        let (failures, failed) = channel::unbounded();
-        self.shared = LogShared::new(limits, failures);
-        self.failed = failed;
+        (self.shared, self.failed) = share(limits);
     }
 
     async fn try_open(&self) -> Result<Log, OpenError> {
