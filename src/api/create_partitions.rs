@@ -13,13 +13,13 @@ use crate::{
     types::{ErrorCode, Text},
 };
 
-/// Answers when the partitions are durable and every shard has been told of them.
+/// Answers when the partitions are durable and every shard shows them.
 pub(super) async fn handle(api: &Rc<Api>, _caller: &Caller, body: CreatePartitionsRequest) -> CreatePartitionsResponse {
     let names: Vec<Text> = body.topics.iter().map(|topic| topic.name.clone()).collect();
     if body.timeout_ms <= 0 {
         return refusal(names, ErrorCode::RequestTimedOut);
     }
-    let answer = api.shard.controller().create_partitions(body).await;
+    let answer = api.shard.everywhere(api.shard.controller().create_partitions(body)).await;
     answer.unwrap_or_else(|_| refusal(names, ErrorCode::NotController))
 }
 

@@ -12,13 +12,13 @@ use crate::{
     types::{ErrorCode, Text},
 };
 
-/// Answers when the topics are durable and every shard has been told of them.
+/// Answers when the topics are durable and every shard shows them.
 pub(super) async fn handle(api: &Rc<Api>, _caller: &Caller, body: CreateTopicsRequest) -> CreateTopicsResponse {
     let names: Vec<Text> = body.topics.iter().map(|topic| topic.name.clone()).collect();
     if body.timeout_ms <= 0 {
         return refusal(names, ErrorCode::RequestTimedOut);
     }
-    let answer = api.shard.controller().create_topics(body).await;
+    let answer = api.shard.everywhere(api.shard.controller().create_topics(body)).await;
     answer.unwrap_or_else(|_| refusal(names, ErrorCode::NotController))
 }
 

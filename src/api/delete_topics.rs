@@ -12,13 +12,13 @@ use crate::{
     types::{ErrorCode, Uuid},
 };
 
-/// Answers when the topics are gone for good; their files go later.
+/// Answers when the topics are gone for good and no shard shows them; their files go later.
 pub(super) async fn handle(api: &Rc<Api>, caller: &Caller, body: DeleteTopicsRequest) -> DeleteTopicsResponse {
     let asked = asked(&body);
     if body.timeout_ms <= 0 {
         return refusal(asked, ErrorCode::RequestTimedOut);
     }
-    let answer = api.shard.controller().delete_topics(body, caller.version).await;
+    let answer = api.shard.everywhere(api.shard.controller().delete_topics(body, caller.version)).await;
     answer.unwrap_or_else(|_| refusal(asked, ErrorCode::NotController))
 }
 

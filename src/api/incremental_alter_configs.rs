@@ -12,7 +12,7 @@ use crate::{
     types::{ErrorCode, Text},
 };
 
-/// Answers when the changes are durable and every shard has been told of them.
+/// Answers when the changes are durable and every shard shows them.
 pub(super) async fn handle(
     api: &Rc<Api>,
     _caller: &Caller,
@@ -20,7 +20,7 @@ pub(super) async fn handle(
 ) -> IncrementalAlterConfigsResponse {
     let asked: Vec<(i8, Text)> =
         body.resources.iter().map(|resource| (resource.resource_type, resource.resource_name.clone())).collect();
-    let answer = api.shard.controller().incremental_alter_configs(body).await;
+    let answer = api.shard.everywhere(api.shard.controller().incremental_alter_configs(body)).await;
     answer.unwrap_or_else(|_| refusal(asked, ErrorCode::NotController))
 }
 

@@ -11,7 +11,6 @@ use std::{
     collections::{BTreeMap, HashSet},
     rc::Rc,
     sync::Arc,
-    time::Duration,
 };
 
 use super::{
@@ -28,7 +27,7 @@ use crate::{
             MetadataResponseTopic,
         },
     },
-    runtime::{clock, task, timer},
+    runtime::task,
     types::{
         ErrorCode, NodeId, Text, Uuid, check_topic_name, is_internal_topic, limits::PARTITIONS_PER_REQUEST_MAX,
     },
@@ -40,8 +39,6 @@ const VERSION_TOPIC_ID: i16 = 12;
 const VERSION_LISTENER_NOT_FOUND: i16 = 6;
 /// How long in ms the controller may take to make topics.
 const CREATION_TIMEOUT_MS: i32 = 30_000;
-/// How long in ms the image with new topics may take to come here; it was sent before the controller answered.
-const IMAGE_TIMEOUT_MS: u64 = 2_000;
 
 /// What the client wants to know.
 #[derive(Debug, PartialEq)]
@@ -129,7 +126,7 @@ fn refusal(body: &MetadataRequest, error: ErrorCode) -> MetadataResponse {
     }
 }
 
-/// Makes those of `names` that may be made and do not exist, and waits until they are in this shard's image. Gives back
+/// Makes those of `names` that may be made and do not exist, and waits until every shard shows them. Gives back
 /// the names that are refused for good, with the error for the client.
 async fn create_missing(api: &Rc<Api>, names: &[Text]) -> BTreeMap<Text, ErrorCode> {
     let config = api.shard.config();
@@ -148,13 +145,9 @@ async fn create_missing(api: &Rc<Api>, names: &[Text]) -> BTreeMap<Text, ErrorCo
         return BTreeMap::new();
     }
     let request = CreateTopicsRequest { topics, timeout_ms: CREATION_TIMEOUT_MS, validate_only: false };
-    let Ok(response) = api.shard.controller().create_topics(request).await else { return BTreeMap::new() };
-    let Created { made, refused } = sort_out(response);
-    let deadline = clock::monotonic_ns().saturating_add(IMAGE_TIMEOUT_MS * 1_000_000);
-    while !are_there(&api.shard.image(), &made) && clock::monotonic_ns() < deadline {
-        timer::sleep(Duration::from_millis(1)).await;
-    }
-    refused
+    let creation = api.shard.controller().create_topics(request);
+    let Ok(response) = api.shard.everywhere(creation).await else { return BTreeMap::new() };
+    refusals(response)
 }
 
 /// The names of topics that may be made and do not exist.
@@ -164,25 +157,17 @@ fn missing<'a>(image: &ClusterImage, names: &'a [Text]) -> impl Iterator<Item = 
     })
 }
 
-/// What came of making topics.
-#[derive(Debug, Default, PartialEq)]
-struct Created {
-    /// These exist now.
-    made: Vec<Text>,
-    /// These cannot be made.
-    refused: BTreeMap<Text, ErrorCode>,
-}
-
-fn sort_out(response: CreateTopicsResponse) -> Created {
-    let mut created = Created::default();
+/// The topics that cannot be made.
+fn refusals(response: CreateTopicsResponse) -> BTreeMap<Text, ErrorCode> {
+    let mut refused = BTreeMap::new();
     let mut failures = 0;
     for result in response.topics {
         match ErrorCode::from_code(result.error_code) {
             // Someone else may have been faster.
-            Some(ErrorCode::None | ErrorCode::TopicAlreadyExists) => created.made.push(result.name),
+            Some(ErrorCode::None | ErrorCode::TopicAlreadyExists) => {}
             // The name is valid but collides with another one.
             Some(ErrorCode::InvalidTopicException) => {
-                created.refused.insert(result.name, ErrorCode::InvalidTopicException);
+                refused.insert(result.name, ErrorCode::InvalidTopicException);
             }
             error => {
                 // The client is told that the topic is unknown, so the reason stands here only: once, not for each name.
@@ -197,11 +182,7 @@ fn sort_out(response: CreateTopicsResponse) -> Created {
     if failures > 1 {
         tracing::warn!(topics = failures, "cannot make topics that a client asked for");
     }
-    created
-}
-
-fn are_there(image: &ClusterImage, names: &[Text]) -> bool {
-    names.iter().all(|name| image.topic_by_name(name).is_some())
+    refused
 }
 
 /// What the description of a topic depends on.
@@ -348,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_that_another_client_made_meanwhile_is_there() {
+    fn a_topic_that_another_client_made_meanwhile_is_not_refused() {
         let result = |name, error: ErrorCode| CreatableTopicResult {
             name: Text::from_static(name),
             error_code: error.code(),
@@ -360,9 +341,8 @@ mod tests {
             result("a_b", ErrorCode::InvalidTopicException),
             result("full", ErrorCode::PolicyViolation),
         ];
-        let created = sort_out(CreateTopicsResponse { throttle_time_ms: 0, topics });
-        assert_eq!(created.made, ["made", "there"].map(Text::from_static));
-        assert_eq!(created.refused, BTreeMap::from([(Text::from_static("a_b"), ErrorCode::InvalidTopicException)]));
+        let refused = refusals(CreateTopicsResponse { throttle_time_ms: 0, topics });
+        assert_eq!(refused, BTreeMap::from([(Text::from_static("a_b"), ErrorCode::InvalidTopicException)]));
     }
 
     fn image(leader: Option<i32>, listener: &'static str) -> ClusterImage {

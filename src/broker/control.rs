@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     config::BrokerConfig,
-    controller::{self, ControllerClient, ControllerTask},
+    controller::{self, ControllerClient, ControllerTask, Spread},
     metadata::{
         ClusterImage,
         directory::{Identity, LogDirs},
@@ -56,7 +56,8 @@ pub(super) async fn run(config: BrokerConfig, cpus: Vec<usize>, addresses: Vec<S
     let listeners = advertised(&config, &addresses);
     let started = controller::start(&dirs, Arc::clone(&config), listeners, clock::now_ms()).map_err(metadata_error)?;
     let (events, happened) = flume::unbounded();
-    tokio::task::spawn_local(decide(started.task, publishers, events.clone()));
+    let spread = Arc::new(Spread::new(shards));
+    tokio::task::spawn_local(decide(started.task, publishers, Arc::clone(&spread), events.clone()));
     let (running, commands) = start_shards(Shards {
         config: &config,
         dirs: &dirs,
@@ -65,6 +66,7 @@ pub(super) async fn run(config: BrokerConfig, cpus: Vec<usize>, addresses: Vec<S
         client: started.client.clone(),
         image: started.image,
         subscribers,
+        spread,
         events: events.clone(),
     })?;
     watch_signals(&events).map_err(StartError::Shards)?;
@@ -87,8 +89,13 @@ pub(super) async fn run(config: BrokerConfig, cpus: Vec<usize>, addresses: Vec<S
 }
 
 /// Runs the controller. If it fails, the cluster's metadata cannot change any more: the broker must end.
-async fn decide(task: ControllerTask, publishers: Vec<flume::Sender<Arc<ClusterImage>>>, events: flume::Sender<Event>) {
-    if let Err(error) = task.run(publishers).await {
+async fn decide(
+    task: ControllerTask,
+    publishers: Vec<flume::Sender<Arc<ClusterImage>>>,
+    spread: Arc<Spread>,
+    events: flume::Sender<Event>,
+) {
+    if let Err(error) = task.run(publishers, spread).await {
         tracing::error!(%error, "the controller failed");
         // Without a receiver the broker is ending already.
         drop(events.send(Event::ControllerFailed(error.to_string())));
@@ -294,11 +301,12 @@ struct Shards<'a> {
     client: ControllerClient,
     image: Arc<ClusterImage>,
     subscribers: Vec<flume::Receiver<Arc<ClusterImage>>>,
+    spread: Arc<Spread>,
     events: flume::Sender<Event>,
 }
 
 fn start_shards(shards: Shards<'_>) -> Result<(Running<()>, Vec<flume::Sender<Command>>), StartError> {
-    let Shards { config, dirs, cpus, addresses, client, image, subscribers, events } = shards;
+    let Shards { config, dirs, cpus, addresses, client, image, subscribers, spread, events } = shards;
     let count = u16::try_from(cpus.len()).unwrap_or(u16::MAX);
     let directories: Vec<(Uuid, PathBuf)> = dirs.dirs.iter().map(|dir| (dir.id, dir.path.clone())).collect();
     let opening = Arc::new(checkpoints::read(&dirs.dirs));
@@ -319,6 +327,7 @@ fn start_shards(shards: Shards<'_>) -> Result<(Running<()>, Vec<flume::Sender<Co
             controller: client.clone(),
             image: Arc::clone(&image),
             images,
+            spread: Arc::clone(&spread),
             directories: directories.clone(),
             opening: Arc::clone(&opening),
             links,

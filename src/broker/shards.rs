@@ -14,7 +14,7 @@ use std::{
 use crate::{
     api::Api,
     config::BrokerConfig,
-    controller::ControllerClient,
+    controller::{ControllerClient, Spread},
     log::{LogShared, SharedLimits, StorageFailure, sync_file_system},
     metadata::ClusterImage,
     network::{Acceptor, ConnectionCounts, ConnectionLimits, Door, NetworkLimits, Registry},
@@ -79,6 +79,7 @@ pub(super) struct Setup {
     pub(super) controller: ControllerClient,
     pub(super) image: Arc<ClusterImage>,
     pub(super) images: flume::Receiver<Arc<ClusterImage>>,
+    pub(super) spread: Arc<Spread>,
     pub(super) directories: Vec<(Uuid, PathBuf)>,
     pub(super) opening: Arc<Opening>,
     pub(super) links: Vec<PeerLinks>,
@@ -113,8 +114,8 @@ impl Reports {
 
 /// Runs a shard from its first partition to its last.
 pub(super) async fn run(setup: Setup) {
-    let Setup { id, count, node_id, cluster_id, config, controller, image, images, directories, opening, links, entrance, counts, commands, reports } =
-        setup;
+    let Setup { id, count, node_id, cluster_id, config, controller, image, images, spread, .. } = setup;
+    let Setup { directories, opening, links, entrance, counts, commands, reports, .. } = setup;
     let directories = log_directories(&config, directories, &reports);
     let router = Router::new(id, count);
     let parts = ShardParts {
@@ -125,6 +126,7 @@ pub(super) async fn run(setup: Setup) {
         config: Arc::clone(&config),
         controller,
         image: Arc::clone(&image),
+        spread,
         directories,
         router: Rc::clone(&router),
     };

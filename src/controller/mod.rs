@@ -13,6 +13,7 @@
 
 mod error;
 mod client;
+mod spread;
 mod startup;
 mod task;
 mod machine;
@@ -26,6 +27,7 @@ mod election;
 
 pub use client::{ControllerClient, ControllerGone, ProducerIdBlock};
 pub use error::ControllerError;
+pub use spread::Spread;
 pub use startup::{METADATA_VERSION_LEVEL, SUPPORTED_FEATURES, Started, start};
 pub use task::ControllerTask;
 

@@ -9,6 +9,7 @@ use super::{
     client::{Reply, Request},
     machine::Controller,
     decision::Decision,
+    spread::Spread,
 };
 use crate::{
     metadata::{
@@ -64,12 +65,13 @@ impl ControllerTask {
     }
 
     /// Serves requests until one of them is to shut down, or the last client is gone. Every image is sent to all
-    /// `subscribers` (unbounded channels) before the requests that made it are answered; the current one at once.
+    /// `subscribers` (unbounded channels), and `spread` told of it, before the requests that made it are answered; the
+    /// current one at once.
     ///
     /// # Errors
     /// The log failed or contradicted itself: nothing is answered any more, and the process must end.
-    pub async fn run(mut self, subscribers: Vec<flume::Sender<Arc<ClusterImage>>>) -> Result<(), ControllerError> {
-        publish(&subscribers, self.controller.builder().image());
+    pub async fn run(mut self, subscribers: Vec<flume::Sender<Arc<ClusterImage>>>, spread: Arc<Spread>) -> Result<(), ControllerError> {
+        publish(&subscribers, &spread, self.controller.builder().image());
         loop {
             let event = match tokio::time::timeout(IDLE, self.inbox.recv_async()).await {
                 Ok(Ok(event)) => Some(event),
@@ -81,7 +83,7 @@ impl ControllerTask {
             let next = self.round(event, &mut answers)?;
             self.log.flush()?;
             if self.log.end_offset() != before {
-                publish(&subscribers, self.controller.builder().image());
+                publish(&subscribers, &spread, self.controller.builder().image());
             }
             for answer in answers {
                 answer();
@@ -225,9 +227,10 @@ impl ControllerTask {
 }
 
 /// Sends an image to everyone; who is gone needs none.
-fn publish(subscribers: &[flume::Sender<Arc<ClusterImage>>], image: &ClusterImage) {
+fn publish(subscribers: &[flume::Sender<Arc<ClusterImage>>], spread: &Spread, image: &ClusterImage) {
     let image = Arc::new(image.clone());
     for subscriber in subscribers {
         let _ = subscriber.send(Arc::clone(&image));
     }
+    spread.publish(&image);
 }

@@ -61,7 +61,7 @@ impl Node {
     async fn run(config: &Arc<BrokerConfig>) -> Self {
         let (dirs, started) = Self::start(config).unwrap();
         let (sender, images) = flume::unbounded();
-        let task = tokio::spawn(started.task.run(vec![sender]));
+        let task = tokio::spawn(started.task.run(vec![sender], Arc::new(Spread::new(0))));
         started.client.unfence().await.unwrap();
         Self { dirs, client: started.client, images, task, broker_epoch: started.broker_epoch }
     }

@@ -6,6 +6,7 @@ use std::{
     path::PathBuf,
     rc::Rc,
     sync::Arc,
+    time::Duration,
 };
 
 use super::{
@@ -16,11 +17,15 @@ use super::{
 };
 use crate::{
     config::{BrokerConfig, Dynamic, LiveConfig},
-    controller::ControllerClient,
+    controller::{ControllerClient, ControllerGone, Spread},
     metadata::{ClusterImage, image::ResourceType},
     partition::{Append, LookUp, LookedUp, PartitionEnv, PartitionHandle, Refusal, look_up},
+    runtime::{clock, timer},
     types::{ErrorCode, HashMap, NodeId, Offset, PartitionId, ShardId, Text, TopicPartition, Uuid},
 };
+
+/// How long in ms a shard may take to show a change before it is answered all the same: it opens logs first.
+const SPREAD_TIMEOUT_MS: u64 = 2_000;
 
 /// A log directory as a shard uses it.
 #[derive(Clone, Debug)]
@@ -65,6 +70,8 @@ pub struct ShardParts {
     pub controller: ControllerClient,
     /// The image to start from.
     pub image: Arc<ClusterImage>,
+    /// Where the images have come to.
+    pub spread: Arc<Spread>,
     /// The log directories that work.
     pub directories: Vec<LogDirectory>,
     /// The way to the other shards.
@@ -146,6 +153,22 @@ impl Shard {
         Arc::clone(&self.image.borrow())
     }
 
+    /// Waits for what the controller answers to a change of the cluster, and until every shard shows the change: whatever
+    /// connection the client asks by next, it finds what it was told. A shard that is busy for longer than
+    /// [`SPREAD_TIMEOUT_MS`] is not waited for.
+    ///
+    /// # Errors
+    /// Those of the controller.
+    pub async fn everywhere<T>(&self, change: impl Future<Output = Result<T, ControllerGone>>) -> Result<T, ControllerGone> {
+        let answer = change.await?;
+        let published = self.parts.spread.published();
+        let deadline = clock::monotonic_ns().saturating_add(SPREAD_TIMEOUT_MS * 1_000_000);
+        while !self.parts.spread.is_everywhere(published) && clock::monotonic_ns() < deadline {
+            timer::sleep(Duration::from_millis(1)).await;
+        }
+        Ok(answer)
+    }
+
     /// The settings that may change while the broker runs, as they are now.
     pub fn live_config(&self) -> LiveConfig {
         let image = self.image();
@@ -156,6 +179,7 @@ impl Shard {
     }
 
     pub(super) fn set_image(&self, image: Arc<ClusterImage>) {
+        self.parts.spread.take_over(self.id(), &image);
         *self.image.borrow_mut() = image;
     }
 

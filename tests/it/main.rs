@@ -32,3 +32,4 @@ mod restart;
 mod settings;
 mod thousand_partitions;
 mod tidy;
+mod visibility;
