@@ -9,6 +9,7 @@ pub struct Counters {
     closed: Cell<u64>,
     requests: Cell<u64>,
     receives: Cell<u64>,
+    receives_in_place: Cell<u64>,
     received_bytes: Cell<u64>,
     sends: Cell<u64>,
     sent_bytes: Cell<u64>,
@@ -27,6 +28,8 @@ pub struct NetworkCounts {
     pub requests: u64,
     /// System calls that received something.
     pub receives: u64,
+    /// Those of them that a shard waited for without going to sleep.
+    pub receives_in_place: u64,
     /// Bytes received, length prefixes included.
     pub received_bytes: u64,
     /// Sends, each of all answers that were ready.
@@ -51,6 +54,7 @@ impl Counters {
             closed: self.closed.get(),
             requests: self.requests.get(),
             receives: self.receives.get(),
+            receives_in_place: self.receives_in_place.get(),
             received_bytes: self.received_bytes.get(),
             sends: self.sends.get(),
             sent_bytes: self.sent_bytes.get(),
@@ -74,6 +78,10 @@ impl Counters {
     pub(super) fn received(&self, bytes: usize) {
         add(&self.receives, 1);
         add(&self.received_bytes, bytes as u64);
+    }
+
+    pub(super) fn received_in_place(&self) {
+        add(&self.receives_in_place, 1);
     }
 
     pub(super) fn sent(&self, bytes: usize) {

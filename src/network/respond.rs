@@ -117,6 +117,13 @@ impl Pending {
         self.progress.notified().await;
     }
 
+    /// Returns when no request is in work and no answer is on its way, or the connection ended.
+    pub(super) async fn quiet(&self) {
+        while !self.is_quiet() && !self.is_ended() {
+            self.progressed().await;
+        }
+    }
+
     /// No answer matters any more: both tasks are to end.
     pub(super) fn end(&self) {
         self.ended.set(true);

@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// Echoes frames. The first byte says how: 'l' late, 's' late and serially, 'q' quietly, 'p' by a panic, 'x' close.
+/// Echoes frames. The first byte says how: 'l' late, 's' late and serially, 't' after a moment, 'q' quietly, 'p' by a panic, 'x' close.
 struct Echo {
     handled: RefCell<Vec<u8>>,
 }
@@ -47,6 +47,12 @@ impl Handler for Echo {
                     slot.fill(echo(&frame));
                 });
                 return if kind == b's' { Disposition::Serial } else { Disposition::Continue };
+            }
+            b't' => {
+                task::spawn("moment", async move {
+                    timer::sleep(Duration::from_micros(300)).await;
+                    slot.fill(echo(&frame));
+                });
             }
             b'q' => slot.skip(),
             b'p' => panic!("on purpose"),
@@ -266,6 +272,40 @@ fn what_is_no_request_is_refused_after_what_was_one() {
 }
 
 /// Three clients each send more than a third of the memory at once: they take turns instead of blocking each other half way.
+#[test]
+fn one_client_is_waited_for_in_place_and_keeps_nobody_waiting() {
+    let (longest, counts) = counted(limits(), |address| {
+        let ask = |stream: &mut TcpStream, n: usize| {
+            let body = [b't', n as u8];
+            send(stream, &body);
+            assert_eq!(receive(stream).unwrap(), body);
+        };
+        let other = std::thread::spawn(move || {
+            let mut stream = connect(address);
+            // The first client is alone for a while before each of these comes.
+            let waited = (0..40).map(|n| {
+                std::thread::sleep(Duration::from_millis(20));
+                let began = std::time::Instant::now();
+                ask(&mut stream, n);
+                began.elapsed()
+            });
+            waited.max().unwrap()
+        });
+        let mut stream = connect(address);
+        let mut n = 0;
+        while !other.is_finished() || n < 1000 {
+            ask(&mut stream, n);
+            n += 1;
+        }
+        // It may end while its next request is waited for, and while it waits for an answer.
+        send(&mut stream, b"l");
+        drop(stream);
+        other.join().unwrap()
+    });
+    assert!(counts.receives_in_place > 0, "{counts:?}");
+    assert!(longest < Duration::from_secs(1), "{longest:?}");
+}
+
 #[test]
 fn large_requests_take_turns_when_memory_is_short() {
     let limits = NetworkLimits { frame_bytes_max: 3 << 20, shard_request_bytes: 4 << 20, ..limits() };

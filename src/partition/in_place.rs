@@ -8,7 +8,7 @@
 
 use std::cell::Cell;
 
-use crate::runtime::clock;
+use crate::runtime::solitude::Solitude;
 
 /// An operation in place that takes longer was a mistake: the shard could have received requests.
 const QUICK_NS: u64 = 300_000;
@@ -16,15 +16,12 @@ const QUICK_NS: u64 = 300_000;
 const DISTRUST: u32 = 16;
 /// As many as that at most.
 const DISTRUST_MAX: u32 = 4096;
-/// So many batches in a row came alone before the next are written and flushed in place.
-const ALONE: u32 = 16;
-/// The shard's thread has something else to do if it runs for a larger part of the time.
-const BUSY_PERCENT: u64 = 60;
 
 /// What is known of one log directory's device and of who writes to it.
 #[derive(Debug, Default)]
 pub(super) struct InPlace {
     trust: Trust,
+    /// Of batches that are flushed: they come one at a time.
     solitude: Solitude,
 }
 
@@ -46,7 +43,7 @@ impl InPlace {
 
     /// A flush is over. `alone`: it answered one batch, and no other came from before its write until now.
     pub(super) fn flushed(&self, alone: bool) {
-        self.solitude.flushed(alone, || (clock::monotonic_ns(), clock::thread_cpu_ns()));
+        self.solitude.passed(alone);
     }
 }
 
@@ -76,43 +73,6 @@ impl Trust {
     }
 }
 
-/// Whether batches come one at a time, to a shard that is idle in between. It is found out through the ring, and once in
-/// a while again: in place, nothing can be seen to come meanwhile.
-#[derive(Debug, Default)]
-struct Solitude {
-    /// Batches in a row that came alone, since solitude was last asked for.
-    alone: Cell<u32>,
-    /// The time and the thread's CPU time when those began, in ns.
-    began: Cell<(u64, u64)>,
-    is_lonely: Cell<bool>,
-}
-
-impl Solitude {
-    /// The first of each row goes through the ring.
-    fn is_certain(&self) -> bool {
-        self.is_lonely.get() && self.alone.get() > 0
-    }
-
-    /// `times`: now, and the CPU time that the thread has used, in ns.
-    fn flushed(&self, alone: bool, times: impl Fn() -> (u64, u64)) {
-        if !alone {
-            self.is_lonely.set(false);
-            return self.alone.set(0);
-        }
-        match self.alone.get() {
-            0 => self.began.set(times()),
-            ALONE.. => {
-                let (began, now) = (self.began.get(), times());
-                let (wall, cpu) = (now.0.saturating_sub(began.0), now.1.saturating_sub(began.1));
-                self.is_lonely.set(cpu < wall / 100 * BUSY_PERCENT);
-                return self.alone.set(0);
-            }
-            _ => {}
-        }
-        self.alone.set(self.alone.get() + 1);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,26 +93,5 @@ mod tests {
         assert!(trust.asks());
         trust.took(QUICK_NS + 1);
         assert_eq!((0..100).filter(|_| trust.asks()).count(), 100 - DISTRUST as usize, "it was quick for long");
-    }
-
-    /// Batches of which `alone` says whether they come alone, each a microsecond after the one before, on a thread that runs
-    /// for so many percent of the time: how many are handled in place.
-    fn in_place(batches: u64, busy_percent: u64, alone: impl Fn(u64) -> bool) -> u64 {
-        let (solitude, mut in_place) = (Solitude::default(), 0);
-        for batch in 0..batches {
-            in_place += u64::from(solitude.is_certain());
-            solitude.flushed(alone(batch), || (batch * 1000, batch * 10 * busy_percent));
-        }
-        in_place
-    }
-
-    #[test]
-    fn one_client_is_served_in_place_and_several_or_a_busy_shard_are_not() {
-        let most = in_place(1000, 40, |_| true);
-        assert!((900..1000).contains(&most), "{most}: all but the first row and one of each row");
-        assert_eq!(in_place(1000, 70, |_| true), 0);
-        assert_eq!(in_place(1000, 40, |batch| batch % 16 != 0), 0);
-        let some = in_place(1000, 40, |batch| batch % 200 != 199);
-        assert!((700..900).contains(&some), "{some}");
     }
 }

@@ -8,6 +8,7 @@ pub mod preflight;
 pub mod executor;
 mod launch;
 pub mod priority;
+pub mod solitude;
 
 pub mod task;
 pub mod timer;

@@ -9,6 +9,7 @@ use std::{
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures_lite::{AsyncRead, AsyncWrite};
@@ -18,7 +19,7 @@ use rustix::net::{
     sockopt::{set_socket_recv_buffer_size, set_socket_reuseaddr, set_socket_send_buffer_size},
 };
 
-use super::{buffer::Slice, file::io_error, launch::data_moves, sys};
+use super::{buffer::Slice, clock, file::io_error, launch::data_moves, solitude, sys};
 
 /// Slices in one send: the kernel's limit (UIO_MAXIOV).
 const SLICES_MAX: usize = 1024;
@@ -228,6 +229,23 @@ impl Stream {
             Ok((bytes, _)) => Ok(Some(bytes)),
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(None),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// As [`Stream::try_read`], again and again until something is there or `patience` is over. Nothing else runs on the shard
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub fn read_in_place(&self, buffer: &mut [u8], patience: Duration) -> io::Result<Option<usize>> {
+        let began = clock::monotonic_ns();
+        loop {
+            let received = self.try_read(buffer)?;
+            let looked_ns = clock::monotonic_ns() - began;
+            if received.is_some() || u128::from(looked_ns) >= patience.as_nanos() {
+                solitude::looked_for(looked_ns);
+                return Ok(received);
+            }
         }
     }
 
