@@ -205,9 +205,7 @@ impl<H: Handler> Reader<H> {
 
     /// Counts requests that came.
     fn came(&mut self, requests: usize) {
-        let counters = self.registry().counters();
-        let before = counters.now().requests;
-        counters.requests(requests);
+        let before = self.registry().counters().requests(requests);
         let alone = requests == 1 && before == self.seen && self.vitals.pending.is_quiet();
         self.seen = before + requests as u64;
         self.solitude.passed(alone);

@@ -71,8 +71,11 @@ impl Counters {
         add(&self.closed, 1);
     }
 
-    pub(super) fn requests(&self, count: usize) {
+    /// Counts requests; how many there were before.
+    pub(super) fn requests(&self, count: usize) -> u64 {
+        let before = self.requests.get();
         add(&self.requests, count as u64);
+        before
     }
 
     pub(super) fn received(&self, bytes: usize) {
