@@ -127,6 +127,8 @@ impl Drop for ResponseSlot {
 pub enum Disposition {
     /// The next request may be handled at once; answers still go out in order.
     Continue,
+    /// As `Continue`, but what this one began is to reach the device first.
+    Begin,
     /// The next request waits until this one is answered, as Kafka does it.
     Serial,
     /// The frame is no request that can be served: close; why, for the log.

@@ -58,7 +58,7 @@ pub(super) fn start(api: &Rc<Api>, request: &Request, slot: ResponseSlot) -> Dis
     let image = api.shard.image();
     let answer = PendingProduce::new(&body, request, acks.as_ref().ok().copied(), slot);
     let mut elsewhere: Vec<Batches> = Vec::new();
-    let mut congested = false;
+    let (mut congested, mut at_once) = (false, false);
     let mut index = 0;
     for topic in body.topic_data {
         let topic_id = match &barred {
@@ -83,7 +83,7 @@ pub(super) fn start(api: &Rc<Api>, request: &Request, slot: ResponseSlot) -> Dis
             if owner == api.shard.id() {
                 let sink = Rc::<PendingProduce>::clone(&answer);
                 let acks = answer.acks;
-                api.shard.append(id, Append { records, produce_version: request.version(), acks, sink, index: place });
+                at_once |= api.shard.append(id, Append { records, produce_version: request.version(), acks, sink, index: place });
             } else {
                 congested |= api.shard.router().congested(owner);
                 Batches::of(&mut elsewhere, owner).push(id, records, place);
@@ -96,7 +96,11 @@ pub(super) fn start(api: &Rc<Api>, request: &Request, slot: ResponseSlot) -> Dis
     }
     answer.all_named();
     // A shard that does not keep up holds back the clients that feed it.
-    if congested { Disposition::Serial } else { Disposition::Continue }
+    match (congested, at_once) {
+        (true, _) => Disposition::Serial,
+        (false, true) => Disposition::Begin,
+        (false, false) => Disposition::Continue,
+    }
 }
 
 /// Every partition once, as it is named last, at the place where it is named first; topics without partitions are left out.

@@ -309,7 +309,11 @@ impl<H: Handler> Reader<H> {
         let slot = ResponseSlot::new(outcomes, sequence);
         let disposition = catch_unwind(AssertUnwindSafe(|| self.handler.handle(&self.context, frame, slot)));
         match disposition {
-            Ok(Disposition::Continue) => {
+            Ok(going_on @ (Disposition::Continue | Disposition::Begin)) => {
+                if going_on == Disposition::Begin && !self.solitude.is_certain() {
+                    // The device works while the next request is received: it would wait for all that the sockets hold.
+                    task::turn().await;
+                }
                 while self.is_full() && !pending.is_ended() {
                     pending.progressed().await;
                 }

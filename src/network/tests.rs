@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// Echoes frames. The first byte says how: 'l' late, 's' late and serially, 't' after a moment, 'q' quietly, 'p' by a panic, 'x' close.
+/// Echoes frames. The first byte says how: 'l' late, 's' late and serially, 't' after a moment, 'b' when the loop has turned, 'q' quietly, 'p' by a panic, 'x' close.
 struct Echo {
     handled: RefCell<Vec<u8>>,
 }
@@ -53,6 +53,13 @@ impl Handler for Echo {
                     timer::sleep(Duration::from_micros(300)).await;
                     slot.fill(echo(&frame));
                 });
+            }
+            b'b' => {
+                task::spawn("begin", async move {
+                    task::turn().await;
+                    slot.fill(echo(&frame));
+                });
+                return Disposition::Begin;
             }
             b'q' => slot.skip(),
             b'p' => panic!("on purpose"),
@@ -141,7 +148,7 @@ fn receive(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
 fn answers_come_in_the_order_of_requests() {
     let bodies = with_server(limits(), |address| {
         let mut stream = connect(address);
-        let sent: Vec<Vec<u8>> = (0..40u8).map(|n| vec![[b'l', b'e', b's', b'q', b'e'][usize::from(n) % 5], n]).collect();
+        let sent: Vec<Vec<u8>> = (0..42u8).map(|n| vec![[b'l', b'e', b's', b'q', b'e', b'b'][usize::from(n) % 6], n]).collect();
         sent.iter().for_each(|body| send(&mut stream, body));
         let heard = sent.iter().filter(|body| body[0] != b'q').count();
         let answers: Vec<Vec<u8>> = (0..heard).map(|_| receive(&mut stream).unwrap()).collect();

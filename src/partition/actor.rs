@@ -12,6 +12,7 @@ use std::{
 
 use super::{
     append,
+    at_once::AtOnce,
     handle::{PartitionHandle, Shared, Standing, storage_error},
     marks::Watermarks,
     message::{Fate, FlushFailed, Message, ProducerListing},
@@ -120,6 +121,7 @@ pub fn start(start: Start, env: PartitionEnv) -> PartitionHandle {
         view: OnceCell::new(),
         epochs: RefCell::default(),
         standing: Cell::new(Standing::Opening),
+        at_once: AtOnce::default(),
         opened: Notify::new(),
         failure: RefCell::new(None),
     });
@@ -268,7 +270,10 @@ impl Partition {
 
     fn step(&mut self, message: Message) {
         match message {
-            Message::Append(append) => self.append(append),
+            Message::Append(append) => {
+                self.shared.at_once.came();
+                self.append(append);
+            }
             Message::Written(outcome, ticket) => {
                 self.write_ended(outcome);
                 // Only now: the flush that waits for this write is to cover it.
@@ -342,6 +347,7 @@ impl Partition {
             return self.env.pace.hold(self.sender.clone());
         }
         let Some(mut plan) = self.log_mut().take_write() else { return };
+        self.shared.at_once.write_begins();
         let (sender, pace) = (self.sender.clone(), Rc::clone(&self.env.pace));
         let in_place = pace.writes_in_place(plan.bytes()) && plan.wait_in_place();
         // No flush waits for the work of blocking threads.
@@ -356,6 +362,7 @@ impl Partition {
         match self.log_mut().complete_write(outcome) {
             Ok(end) => {
                 self.shared.marks.written_to(end);
+                self.shared.at_once.write_ended();
                 self.written.release(end);
                 if self.config.acks_all == AcksAll::Written {
                     self.shared.marks.commit_to(end);

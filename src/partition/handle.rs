@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::{
+    at_once::AtOnce,
     marks::Watermarks,
     message::{Append, Message},
     refusal::Refusal,
@@ -42,6 +43,7 @@ pub(super) struct Shared {
     /// Which leader epoch began where; the actor puts a new one here when it changes, which is rare.
     pub(super) epochs: RefCell<EpochCache>,
     pub(super) standing: Cell<Standing>,
+    pub(super) at_once: AtOnce,
     /// Tells those who wait for the log to be opened.
     pub(super) opened: Notify,
     /// Why the partition failed, for people.
@@ -76,11 +78,14 @@ impl PartitionHandle {
         self.shared.standing.get()
     }
 
-    /// Hands a batch to the partition. Its sink is answered in every case.
-    pub fn append(&self, append: Append) {
+    /// Hands a batch to the partition. Its sink is answered in every case. True if its write should reach
+    /// the device before more is received (`at_once.rs`).
+    pub fn append(&self, append: Append) -> bool {
+        let begins = self.shared.at_once.begins(append.records.len());
         if let Err(Message::Append(append)) = self.inbox.try_send(Message::Append(append)) {
             append.sink.appended(append.index, Err(Refusal::of(ErrorCode::NotLeaderOrFollower)));
         }
+        begins
     }
 
     /// Tells the actor something that has no answer. A stopped actor no longer cares.

@@ -11,6 +11,7 @@
 
 mod actor;
 mod append;
+mod at_once;
 mod fetch;
 mod handle;
 mod in_place;

@@ -19,7 +19,7 @@ use super::{in_place::InPlace, message::Message};
 use crate::runtime::{channel::Sender, clock, notify::Notify, task, timer};
 
 /// A partition that has so many bytes staged does not wait for a flush.
-const HELD_BYTES_MAX: usize = 48 << 10;
+pub(super) const HELD_BYTES_MAX: usize = 48 << 10;
 /// After a flush that answered fewer batches than this, nobody waits for the next ones.
 const MANY_BATCHES: u64 = 8;
 /// A flush that answers fewer batches than this holds nobody back: there is no group to be kept together.

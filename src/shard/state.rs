@@ -228,12 +228,13 @@ impl Shard {
         self.coordinators.borrow_mut().remove(&id)
     }
 
-    /// Hands a batch to a partition of this shard. Its sink is answered in every case.
-    pub fn append(&self, id: PartitionId, append: Append) {
-        match self.partitions.borrow().get(&id) {
-            Some(handle) => handle.append(append),
-            None => append.sink.appended(append.index, Err(Refusal::of(ErrorCode::NotLeaderOrFollower))),
+    /// Hands a batch to a partition of this shard. Its sink is answered in every case. True as of [`PartitionHandle::append`].
+    pub fn append(&self, id: PartitionId, append: Append) -> bool {
+        if let Some(handle) = self.partitions.borrow().get(&id) {
+            return handle.append(append);
         }
+        append.sink.appended(append.index, Err(Refusal::of(ErrorCode::NotLeaderOrFollower)));
+        false
     }
 
     /// Asks questions of partitions wherever they are. Answers in the order of the questions; a partition that does not
