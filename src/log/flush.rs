@@ -8,7 +8,7 @@ use crate::{runtime::file::DirectFile, types::Offset};
 use super::segment::Segment;
 
 /// A flush that a log asks for. Hand it back to [`super::Log::flushed`] when it is done.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct FlushRequest {
     /// Everything before this offset is durable after the flush.
     pub end: Offset,

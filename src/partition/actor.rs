@@ -396,7 +396,11 @@ impl Partition {
             return;
         }
         let Some(request) = self.log_mut().flush_request() else { return };
-        self.flushing = self.env.flusher.try_send(Flush { request, reply: self.sender.clone() }).is_ok();
+        self.flushing = true;
+        if self.env.flusher.try_send(Flush { request, reply: self.sender.clone() }).is_err() {
+            // It panicked, and has retired the directory.
+            self.flush_ended(Err(FlushFailed));
+        }
         if self.flushing {
             self.env.pace.flush_due();
         }

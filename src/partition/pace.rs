@@ -145,6 +145,11 @@ impl Pace {
         false
     }
 
+    /// There will be no flush any more: nobody waits for one.
+    pub fn end(&self) {
+        self.release();
+    }
+
     fn release(&self) -> bool {
         self.holding.set(false);
         self.linger_until.set(None);

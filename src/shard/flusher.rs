@@ -56,25 +56,77 @@ impl std::fmt::Debug for Flushed {
 pub async fn run(path: std::path::PathBuf, requests: Receiver<Flush>, directory: Flushed) {
     let device = Rc::new(Device::of(&path).await);
     let alone = Rc::new(Permits::new(ALONE_MAX));
-    let mut group = Vec::new();
-    while let Some(first) = requests.recv().await {
-        group.push(first);
+    let mut inbox = Inbox { requests, group: Group { directory, flushes: Vec::new() } };
+    while let Some(first) = inbox.requests.recv().await {
+        let Inbox { requests, group } = &mut inbox;
+        let directory = group.directory.clone();
+        group.flushes.push(first);
         directory.pace.begin_flush().await;
         while let Some(request) = requests.try_recv() {
-            group.push(request);
+            group.flushes.push(request);
         }
-        for flush in group.extract_if(.., |flush| flush.request.dirty_files().next().is_some()) {
-            let (device, alone, directory) = (Rc::clone(&device), Rc::clone(&alone), directory.clone());
+        for flush in group.flushes.extract_if(.., |flush| flush.request.dirty_files().next().is_some()) {
+            let (device, alone) = (Rc::clone(&device), Rc::clone(&alone));
+            let mut single = Group { directory: directory.clone(), flushes: vec![flush] };
             task::spawn("flush a file", async move {
                 let _permit = alone.take().await;
-                directory.answer(directory.unless_retired(device.flush_alone(&flush)).await, [flush]);
+                let result = single.directory.unless_retired(device.flush_alone(&single.flushes)).await;
+                single.answer(result);
             });
         }
-        let result = directory.unless_retired(device.flush_group(&group, &directory.pace)).await;
+        let result = directory.unless_retired(device.flush_group(&group.flushes, &directory.pace)).await;
         if directory.pace.end_flush() {
             timer::sleep(NEXT_TURN).await;
         }
-        directory.answer(result, group.drain(..));
+        group.answer(result);
+    }
+}
+
+/// What is asked and not yet begun, and what is being flushed.
+struct Inbox {
+    requests: Receiver<Flush>,
+    group: Group,
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // Nobody serves them any more; the group answers them, and who asks from now on finds nobody.
+            while let Some(request) = self.requests.try_recv() {
+                self.group.flushes.push(request);
+            }
+            self.group.directory.pace.end();
+        }
+    }
+}
+
+/// Requests that one flush answers.
+struct Group {
+    directory: Flushed,
+    flushes: Vec<Flush>,
+}
+
+impl Group {
+    /// Tells what has become of the flush, the broker as well if it failed.
+    fn answer(&mut self, result: std::io::Result<()>) {
+        if let Err(error) = result {
+            (self.directory.failed)(&error);
+            self.directory.retired.set(true);
+        }
+        for Flush { request, reply } in self.flushes.drain(..) {
+            let result = if self.directory.retired.get() { Err(FlushFailed) } else { Ok(request) };
+            // The actor may have ended meanwhile; then nobody waits.
+            drop(reply.try_send(Message::Flushed(result)));
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // What is on the device nobody knows.
+            self.answer(Err(std::io::Error::other("a flush panicked")));
+        }
     }
 }
 
@@ -82,19 +134,6 @@ impl Flushed {
     /// Nothing is flushed any more once the directory is retired.
     async fn unless_retired(&self, flush: impl Future<Output = std::io::Result<()>>) -> std::io::Result<()> {
         if self.retired.get() { Ok(()) } else { flush.await }
-    }
-
-    /// Tells what has become of a flush, the broker as well if it failed.
-    fn answer(&self, result: std::io::Result<()>, group: impl IntoIterator<Item = Flush>) {
-        if let Err(error) = result {
-            (self.failed)(&error);
-            self.retired.set(true);
-        }
-        for Flush { request, reply } in group {
-            let result = if self.retired.get() { Err(FlushFailed) } else { Ok(request) };
-            // The actor may have ended meanwhile; then nobody waits.
-            drop(reply.try_send(Message::Flushed(result)));
-        }
     }
 }
 
@@ -124,14 +163,17 @@ impl Device {
         }
     }
 
-    /// For a partition that has files with dirty metadata.
-    async fn flush_alone(&self, flush: &Flush) -> std::io::Result<()> {
-        if self.file.is_none() {
-            return flush.request.execute().await;
-        }
-        // The flush of a dirty file is the device's as well, and covers the clean ones.
-        for file in flush.request.dirty_files() {
-            file.sync_data().await?;
+    /// For partitions that have files with dirty metadata.
+    async fn flush_alone(&self, flushes: &[Flush]) -> std::io::Result<()> {
+        for flush in flushes {
+            if self.file.is_none() {
+                flush.request.execute().await?;
+                continue;
+            }
+            // The flush of a dirty file is the device's as well, and covers the clean ones.
+            for file in flush.request.dirty_files() {
+                file.sync_data().await?;
+            }
         }
         Ok(())
     }
@@ -144,4 +186,45 @@ async fn device_file(path: &Path) -> Option<DirectFile> {
     }
     let file = DirectFile::open(&path.join(SENTINEL), OpenMode::Read).await;
     file.inspect_err(|error| tracing::warn!(%error, "cannot open the probe file: every file is flushed by itself")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        log::FlushRequest,
+        runtime::{
+            channel::{self, Sender},
+            executor::run_alone,
+        },
+    };
+
+    #[test]
+    fn a_panic_answers_everyone_and_retires_the_directory() {
+        run_alone(|| async {
+            let told = Rc::new(Cell::new(0));
+            let failed: DirectoryFailed = {
+                let told = Rc::clone(&told);
+                Rc::new(move |_: &std::io::Error| told.set(told.get() + 1))
+            };
+            let directory = Flushed { pace: Rc::default(), retired: Rc::default(), failed };
+            let (asks, requests) = channel::unbounded();
+            let (reply, answers) = channel::unbounded();
+            let flush = |reply: &Sender<Message>| Flush { request: FlushRequest::default(), reply: reply.clone() };
+            assert!(asks.try_send(flush(&reply)).is_ok());
+            let inbox = Inbox { requests, group: Group { directory: directory.clone(), flushes: vec![flush(&reply)] } };
+            let died = task::spawn("flusher", async move {
+                let _inbox = inbox;
+                timer::sleep(NEXT_TURN).await;
+                panic!("on purpose");
+            });
+            assert!(died.await.is_err());
+            assert!(directory.retired.get() && told.get() == 1);
+            for _ in 0..2 {
+                assert!(matches!(answers.try_recv(), Some(Message::Flushed(Err(FlushFailed)))));
+            }
+            assert!(asks.try_send(flush(&reply)).is_err(), "who asks later is told so");
+        })
+        .unwrap();
+    }
 }
