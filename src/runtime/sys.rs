@@ -24,7 +24,7 @@ use rustix::{
 const PURGE_DELAY: (mi_option_t, i64) = (15, 1_000);
 const MINIMAL_PURGE_SIZE: (mi_option_t, i64) = (44, 0);
 
-/// Rings that were set up with [`IoringSetupFlags::COOP_TASKRUN`].
+/// Rings that were asked for with [`IoringSetupFlags::COOP_TASKRUN`], whether or not this kernel knows it.
 static COOPERATIVE_RINGS: AtomicU32 = AtomicU32::new(0);
 
 /// Bytes that the caches hold together.
@@ -70,9 +70,9 @@ unsafe extern "C" fn __wrap___sys_io_uring_setup(entries: u32, params: *mut io_u
     unsafe {
         let plain = *params;
         (*params).flags |= IoringSetupFlags::COOP_TASKRUN;
+        COOPERATIVE_RINGS.fetch_add(1, Ordering::Relaxed);
         let ring = libc::syscall(libc::SYS_io_uring_setup, entries, params);
         if ring >= 0 {
-            COOPERATIVE_RINGS.fetch_add(1, Ordering::Relaxed);
             return ring as libc::c_int;
         }
         // A kernel before 5.19 does not know the flag.
