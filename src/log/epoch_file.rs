@@ -36,6 +36,7 @@ impl EpochFile {
             let Some(content) = self.wanted.take() else {
                 return Ok(());
             };
+            let _stay = folder.stay().await;
             fs::write_atomic(&folder.path().join(names::LEADER_EPOCHS), content.into_bytes()).await?;
         }
     }

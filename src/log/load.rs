@@ -44,8 +44,10 @@ impl Segment {
     }
 
     async fn load_indexes(self: &Rc<Self>, shared: &LogShared) -> io::Result<Indexes> {
+        let stay = self.folder().stay().await;
         let offsets = fs::read(&self.path(Kind::Index), INDEX_BYTES_MAX).await;
         let times = fs::read(&self.path(Kind::TimeIndex), INDEX_BYTES_MAX).await;
+        drop(stay);
         let decoded = offsets.ok().zip(times.ok()).and_then(|(offsets, times)| {
             Some(Indexes {
                 offsets: OffsetIndex::decode(self.base, &offsets, self.length.get())?,

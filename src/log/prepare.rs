@@ -80,6 +80,7 @@ impl NextSegment {
         match self.prepared.take() {
             Some(prepared) => {
                 prepared.file.close().await?;
+                let _stay = folder.stay().await;
                 fs::remove_file(&folder.path().join(names::NEXT_SEGMENT)).await
             }
             None => Ok(()),
@@ -88,9 +89,11 @@ impl NextSegment {
 }
 
 async fn make(folder: &Folder, shared: &LogShared, ready: u64) -> io::Result<DirectFile> {
-    let path = folder.path().join(names::NEXT_SEGMENT);
-    // One from before would have been renamed or removed; after a crash the start removes it.
-    let file = DirectFile::open(&path, OpenMode::CreateNew).await?;
+    let file = {
+        let _stay = folder.stay().await;
+        // One from before would have been renamed or removed; after a crash the start removes it.
+        DirectFile::open(&folder.path().join(names::NEXT_SEGMENT), OpenMode::CreateNew).await?
+    };
     file.write_at(0, shared.zeroes().of(ready as usize)).await?;
     file.sync_data().await?;
     Ok(file)

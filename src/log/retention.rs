@@ -210,9 +210,7 @@ impl Log {
         self.tail.segment.runway().stop().await;
         let folder = self.folder.path();
         let renamed = deleted_name(&folder)?;
-        self.folder.set_deleted(true);
-        fs::rename(&folder, &renamed).await.inspect_err(|_| self.folder.set_deleted(false))?;
-        self.folder.moved(renamed.clone());
+        self.folder.delete(renamed.clone()).await?;
         let delay = Duration::from_millis(self.settings.file_delete_delay_ms);
         let shared = Rc::clone(&self.shared);
         self.in_background("delete a log", async move {
@@ -270,6 +268,7 @@ impl Gone {
 
     async fn rename(&self) -> io::Result<()> {
         let bases: Vec<Offset> = self.segments.iter().map(|segment| segment.base).collect();
+        let _stay = self.folder.stay().await;
         let path = self.folder.path();
         fs::blocking(move || {
             for (base, kind) in bases.iter().flat_map(|base| Kind::OF_SEGMENT.map(|kind| (*base, kind))) {
@@ -286,6 +285,7 @@ impl Gone {
 
 /// Removes files of a segment, wherever they are by now; one that is not there is no error.
 async fn remove_files(segment: &Segment, kinds: &[Kind]) -> io::Result<()> {
+    let _stay = segment.folder().stay().await;
     let paths: Vec<PathBuf> = kinds.iter().map(|kind| segment.path(*kind)).collect();
     fs::blocking(move || {
         for path in paths {

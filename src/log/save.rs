@@ -14,7 +14,7 @@ use super::{
     log::Log,
     names::{self, Kind},
     seal,
-    segment::{Segment, Stage},
+    segment::{Folder, Segment, Stage},
     snapshot,
     state::{SealedState, State},
 };
@@ -27,7 +27,7 @@ pub(super) const SAVE_EVERY_BYTES: u64 = 128 << 20;
 pub(super) struct Save {
     segment: Rc<Segment>,
     durable: Rc<DurableEnd>,
-    path: PathBuf,
+    folder: Rc<Folder>,
     state: State,
 }
 
@@ -62,7 +62,7 @@ impl Log {
         Save {
             segment: Rc::clone(&self.tail.segment),
             durable: Rc::clone(&self.durable),
-            path: self.folder.path().join(names::STATE),
+            folder: Rc::clone(&self.folder),
             state: State {
                 active: self.tail.segment.base,
                 position: self.tail.position,
@@ -130,7 +130,8 @@ impl Save {
         if !self.durable.reach(self.state.end).await || !fill_active(&mut self.state, &self.segment) {
             return Ok(());
         }
-        let (path, bytes) = (self.path, self.state.encode());
+        let _stay = self.folder.stay().await;
+        let (path, bytes) = (self.folder.path().join(names::STATE), self.state.encode());
         fs::blocking(move || {
             // Replaced as a whole, so that a process that dies leaves the old or the new one. Not flushed: see `state`.
             let beside = path.with_extension("state.tmp");

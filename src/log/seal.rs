@@ -53,6 +53,7 @@ pub(super) async fn write_indexes(segment: &Segment, durable: bool) -> io::Resul
     }) else {
         return Ok(());
     };
+    let _stay = segment.folder().stay().await;
     let files = vec![(segment.path(Kind::Index), offsets), (segment.path(Kind::TimeIndex), times)];
     write_files(files, durable).await
 }
@@ -66,6 +67,7 @@ pub(super) fn push_last_time(segment: &Segment) {
 
 /// Writes the producer state as of `offset`.
 pub(super) async fn write_snapshot(folder: &Folder, offset: Offset, bytes: Vec<u8>, durable: bool) -> io::Result<()> {
+    let _stay = folder.stay().await;
     write_files(vec![(names::path(&folder.path(), Kind::Snapshot, offset), bytes)], durable).await
 }
 

@@ -12,7 +12,11 @@ use std::{
 
 use crate::{
     record::Timestamped,
-    runtime::file::{DirectFile, OpenMode},
+    runtime::{
+        file::{DirectFile, OpenMode},
+        fs,
+        notify::Notify,
+    },
     types::Offset,
 };
 
@@ -24,33 +28,76 @@ use super::{
     time_index::TimeIndex,
 };
 
-/// A partition's folder, whose name changes when its topic is deleted.
+/// A partition's folder, whose name changes when its topic is deleted. Another log may get the name at once: whoever does
+/// something to a file by its path stays the folder meanwhile, or it might do it to a file of that other log.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: RefCell<PathBuf>,
     deleted: Cell<bool>,
+    /// How many need the name as it is.
+    staying: Cell<usize>,
+    moving: Cell<bool>,
+    changed: Notify,
+}
+
+/// The folder keeps its name until this is dropped.
+pub(super) struct Stay<'a>(&'a Folder);
+
+impl Drop for Stay<'_> {
+    fn drop(&mut self) {
+        self.0.staying.set(self.0.staying.get() - 1);
+        self.0.changed.notify();
+    }
 }
 
 impl Folder {
     pub(super) fn new(path: PathBuf) -> Rc<Self> {
-        Rc::new(Self { path: RefCell::new(path), deleted: Cell::new(false) })
+        Rc::new(Self {
+            path: RefCell::new(path),
+            deleted: Cell::new(false),
+            staying: Cell::new(0),
+            moving: Cell::new(false),
+            changed: Notify::new(),
+        })
     }
 
+    /// Its name now; to be used only while the folder [stays](Folder::stay), or to be shown.
     pub(super) fn path(&self) -> PathBuf {
         self.path.borrow().clone()
     }
 
-    /// The log is deleted: from now on its files may be anywhere or nowhere, and nobody needs them.
-    pub(super) fn set_deleted(&self, deleted: bool) {
-        self.deleted.set(deleted);
+    /// Keeps the folder's name as it is. May be held several times; for as short as possible.
+    pub(super) async fn stay(&self) -> Stay<'_> {
+        while self.moving.get() {
+            self.changed.notified().await;
+        }
+        self.staying.set(self.staying.get() + 1);
+        Stay(self)
     }
 
+    /// True from when the log is to be deleted: its files may be anywhere or nowhere, and nobody needs them.
     pub(super) fn is_deleted(&self) -> bool {
         self.deleted.get()
     }
 
-    pub(super) fn moved(&self, path: PathBuf) {
-        self.path.replace(path);
+    /// Gives the folder the name of a deleted one, when nobody needs the old name any more. Must be polled to its end.
+    ///
+    /// # Errors
+    /// It cannot be renamed, and is not deleted.
+    pub(super) async fn delete(&self, renamed: PathBuf) -> io::Result<()> {
+        self.deleted.set(true);
+        while self.staying.get() > 0 {
+            self.changed.notified().await;
+        }
+        self.moving.set(true);
+        let result = fs::rename(&self.path(), &renamed).await;
+        match result {
+            Ok(()) => drop(self.path.replace(renamed)),
+            Err(_) => self.deleted.set(false),
+        }
+        self.moving.set(false);
+        self.changed.notify();
+        result
     }
 }
 
@@ -158,6 +205,7 @@ impl Segment {
         let file = match open {
             Some(file) => file,
             None => {
+                let _stay = self.folder.stay().await;
                 let mode = match self.stage.get() {
                     Stage::Active | Stage::Sealing => OpenMode::Write,
                     Stage::Sealed | Stage::Deleted => OpenMode::Read,
@@ -200,5 +248,37 @@ impl Segment {
     /// True if a write changed the file's size or extents and no flush of this file has followed.
     pub(super) fn is_dirty(&self) -> bool {
         self.dirty.get() != self.clean.get()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_lite::future::{block_on, poll_once};
+
+    use super::*;
+    use crate::runtime::executor::run_alone;
+
+    #[test]
+    fn a_folder_stays_while_somebody_needs_its_name() {
+        let place = tempfile::tempdir().unwrap();
+        let (old, new) = (place.path().join("t-0"), place.path().join("t-0.x-delete"));
+        std::fs::create_dir(&old).unwrap();
+        run_alone(move || async move {
+            let folder = Folder::new(old.clone());
+            let (first, second) = (folder.stay().await, folder.stay().await);
+            let mut deletion = Box::pin(folder.delete(new.clone()));
+            assert!(block_on(poll_once(&mut deletion)).is_none());
+            drop(first);
+            assert!(block_on(poll_once(&mut deletion)).is_none() && old.is_dir());
+            assert!(folder.is_deleted() && folder.path() == old);
+            drop(second);
+            deletion.await.unwrap();
+            assert!(!old.exists() && new.is_dir());
+            drop(folder.stay().await);
+            assert_eq!(folder.path(), new);
+            let failed = Folder::new(old);
+            assert!(failed.delete(new).await.is_err() && !failed.is_deleted());
+        })
+        .unwrap();
     }
 }

@@ -82,12 +82,14 @@ impl Spares {
         let (begun, begun_before) = self.begun.get();
         self.begun.set((begun + 1, begun_before));
         let Some((base, _)) = self.files.borrow_mut().pop() else { return Ok(None) };
+        let stay = folder.stay().await;
         let next = folder.path().join(names::NEXT_SEGMENT);
         let (from, to) = (path(folder, base), next.clone());
         if !fs::blocking(move || rename_unless_shared(&from, &to)).await? {
             return Ok(None);
         }
         let file = DirectFile::open(&next, OpenMode::Write).await?;
+        drop(stay);
         file.write_at(0, shared.zeroes().of(IO_ALIGNMENT)).await?;
         file.sync_data().await?;
         let ready = align_down(file.size()?);
@@ -98,6 +100,7 @@ impl Spares {
 /// Removes the spare files of the segments that had these base offsets.
 pub(super) async fn remove(folder: &Folder, bases: Vec<Offset>) -> io::Result<()> {
     for base in bases {
+        let _stay = folder.stay().await;
         fs::remove_file(&path(folder, base)).await?;
     }
     Ok(())

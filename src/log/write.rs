@@ -150,11 +150,13 @@ impl WritePlan {
     }
 
     async fn write(mut self) -> io::Result<(SharedBuf, DirectFile)> {
+        let changes_files = self.changes_files();
         if self.missing > 0 {
             self.read_missing().await?;
         }
         let buffer = self.buffer.freeze();
         let (segment, shared) = (&self.segment, &self.shared);
+        let _stay = if changes_files { Some(segment.folder().stay().await) } else { None };
         let end = self.start + buffer.len() as u64;
         let (file, rename) = match self.ground.create {
             Some(next) => make_file(segment, shared, &next).await?,
