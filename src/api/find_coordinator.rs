@@ -17,7 +17,7 @@ use crate::{
         create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest},
         find_coordinator::{Coordinator, FindCoordinatorRequest, FindCoordinatorResponse},
     },
-    runtime::{clock, timer},
+    runtime::timer,
     types::{ErrorCode, GROUP_OFFSETS_TOPIC, PartitionId, Text},
 };
 
@@ -32,8 +32,8 @@ const INVALID_REQUEST: &str = "This most likely occurs because of a request bein
     was sent to an incompatible broker. See the broker logs for more details.";
 /// How long in ms the controller may take to make the topic.
 const CREATION_TIMEOUT_MS: i32 = 30_000;
-/// How long in ms the new topic may take to be led here.
-const LEADER_TIMEOUT_MS: u64 = 5_000;
+/// How long the new topic may take to be led here.
+const LEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A coordinator: node id, host and port.
 type Place = (i32, Text, i32);
@@ -132,10 +132,7 @@ async fn create_topic(api: &Rc<Api>) {
             }
         }
     }
-    let deadline = clock::monotonic_ns().saturating_add(LEADER_TIMEOUT_MS * 1_000_000);
-    while !is_led(api) && clock::monotonic_ns() < deadline {
-        timer::sleep(Duration::from_millis(1)).await;
-    }
+    timer::wait_until(|| is_led(api), LEADER_TIMEOUT).await;
 }
 
 fn is_led(api: &Rc<Api>) -> bool {

@@ -11,7 +11,7 @@
 //! One flush of the device is in flight at a time; whatever asks meanwhile waits for the next, which is what groups
 //! commits. A failed flush is never retried: the log directory is retired (`docs/decisions/durability.md`).
 
-use std::{cell::Cell, path::Path, rc::Rc, time::Duration};
+use std::{cell::Cell, path::Path, rc::Rc};
 
 use crate::{
     partition::{Flush, FlushFailed, Message, Pace},
@@ -21,13 +21,9 @@ use crate::{
         file::{DirectFile, OpenMode},
         fs,
         permits::Permits,
-        task, timer,
+        task,
     },
 };
-
-/// Long enough for one turn of the loop: the writes that waited for a flush go to the device, and it works on them while
-/// those who the flush was for are answered.
-const NEXT_TURN: Duration = Duration::from_micros(1);
 
 /// Files flushed by themselves at a time, beside the flush of the device.
 const ALONE_MAX: usize = 4;
@@ -76,7 +72,8 @@ pub async fn run(path: std::path::PathBuf, requests: Receiver<Flush>, directory:
         }
         let result = directory.unless_retired(device.flush_group(&group.flushes, &directory.pace)).await;
         if directory.pace.end_flush() {
-            timer::sleep(NEXT_TURN).await;
+            // The writes that waited for the flush go to the device, and it works on them while those who the flush was for are answered.
+            task::turn().await;
         }
         group.answer(result);
     }
@@ -215,7 +212,7 @@ mod tests {
             let inbox = Inbox { requests, group: Group { directory: directory.clone(), flushes: vec![flush(&reply)] } };
             let died = task::spawn("flusher", async move {
                 let _inbox = inbox;
-                timer::sleep(NEXT_TURN).await;
+                task::turn().await;
                 panic!("on purpose");
             });
             assert!(died.await.is_err());

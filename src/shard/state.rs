@@ -20,12 +20,12 @@ use crate::{
     controller::{ControllerClient, ControllerGone, Spread},
     metadata::{ClusterImage, image::ResourceType},
     partition::{Append, LookUp, LookedUp, PartitionEnv, PartitionHandle, Refusal, look_up},
-    runtime::{clock, timer},
+    runtime::timer,
     types::{ErrorCode, HashMap, NodeId, Offset, PartitionId, ShardId, Text, TopicPartition, Uuid},
 };
 
-/// How long in ms a shard may take to show a change before it is answered all the same: it opens logs first.
-const SPREAD_TIMEOUT_MS: u64 = 2_000;
+/// How long a shard may take to show a change before it is answered all the same: it opens logs first.
+const SPREAD_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A log directory as a shard uses it.
 #[derive(Clone, Debug)]
@@ -155,17 +155,14 @@ impl Shard {
 
     /// Waits for what the controller answers to a change of the cluster, and until every shard shows the change: whatever
     /// connection the client asks by next, it finds what it was told. A shard that is busy for longer than
-    /// [`SPREAD_TIMEOUT_MS`] is not waited for.
+    /// [`SPREAD_TIMEOUT`] is not waited for.
     ///
     /// # Errors
     /// Those of the controller.
     pub async fn everywhere<T>(&self, change: impl Future<Output = Result<T, ControllerGone>>) -> Result<T, ControllerGone> {
         let answer = change.await?;
         let published = self.parts.spread.published();
-        let deadline = clock::monotonic_ns().saturating_add(SPREAD_TIMEOUT_MS * 1_000_000);
-        while !self.parts.spread.is_everywhere(published) && clock::monotonic_ns() < deadline {
-            timer::sleep(Duration::from_millis(1)).await;
-        }
+        timer::wait_until(|| self.parts.spread.is_everywhere(published), SPREAD_TIMEOUT).await;
         Ok(answer)
     }
 
@@ -179,8 +176,8 @@ impl Shard {
     }
 
     pub(super) fn set_image(&self, image: Arc<ClusterImage>) {
+        *self.image.borrow_mut() = Arc::clone(&image);
         self.parts.spread.take_over(self.id(), &image);
-        *self.image.borrow_mut() = image;
     }
 
     /// The shard that owns a partition that exists.

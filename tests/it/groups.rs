@@ -14,7 +14,6 @@ use bytes::Bytes;
 use corelog::{
     protocol::messages::{
         delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse},
-        delete_topics::{DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse},
         describe_groups::{DescribeGroupsRequest, DescribeGroupsResponse},
         list_groups::{ListGroupsRequest, ListGroupsResponse},
     },
@@ -149,10 +148,7 @@ fn positions_end_with_their_topic() {
     let (mut broker, mut wire) = broker_of_groups(1);
     group::insist(|| (group::commit(&mut wire, "simple", ("", -1), TOPIC, &[(0, 7)]).unwrap(), ()));
     assert_eq!(group::position(&mut wire, "simple", TOPIC, 0).0, 7);
-    let topics = vec![DeleteTopicState { name: Some(Text::from(TOPIC)), ..DeleteTopicState::default() }];
-    let request = DeleteTopicsRequest { topics, timeout_ms: 10_000, ..DeleteTopicsRequest::default() };
-    let answer: DeleteTopicsResponse = wire.call(&request, 6);
-    assert_eq!(answer.responses[0].error_code, 0);
+    talk::delete_topic(&mut wire, TOPIC);
     let deadline = Instant::now() + Duration::from_secs(10);
     while group::position(&mut wire, "simple", TOPIC, 0).0 != -1 {
         assert!(Instant::now() < deadline, "the position outlives its topic");

@@ -7,6 +7,7 @@ use corelog::{
     protocol::{
         messages::{
             create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, CreateTopicsResponse},
+            delete_topics::{DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse},
             fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic},
             init_producer_id::{InitProducerIdRequest, InitProducerIdResponse},
             list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic},
@@ -31,6 +32,16 @@ pub(crate) struct Consumed {
 
 /// Makes a topic and waits until all its partitions have leaders.
 pub(crate) fn create_topic(wire: &mut Wire, name: &str, partitions: i32, configs: &[(&str, &str)]) {
+    make_topic(wire, name, partitions, configs);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while leaders(wire, name) != usize::try_from(partitions).unwrap() {
+        assert!(Instant::now() < deadline, "{name} does not get its leaders");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Makes a topic and waits for nothing but the answer.
+pub(crate) fn make_topic(wire: &mut Wire, name: &str, partitions: i32, configs: &[(&str, &str)]) {
     let configs = configs.iter().map(|(key, value)| CreatableTopicConfig { name: Text::from(*key), value: Some(Text::from(*value)) });
     let topic = CreatableTopic {
         name: Text::from(name),
@@ -42,11 +53,14 @@ pub(crate) fn create_topic(wire: &mut Wire, name: &str, partitions: i32, configs
     let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 30_000, validate_only: false };
     let answer: CreateTopicsResponse = wire.call(&request, 7);
     assert_eq!(answer.topics[0].error_code, 0, "{answer:?}");
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while leaders(wire, name) != usize::try_from(partitions).unwrap() {
-        assert!(Instant::now() < deadline, "{name} does not get its leaders");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+}
+
+/// Deletes a topic.
+pub(crate) fn delete_topic(wire: &mut Wire, name: &str) {
+    let topics = vec![DeleteTopicState { name: Some(Text::from(name)), ..DeleteTopicState::default() }];
+    let request = DeleteTopicsRequest { topics, timeout_ms: 10_000, ..DeleteTopicsRequest::default() };
+    let answer: DeleteTopicsResponse = wire.call(&request, 6);
+    assert_eq!(answer.responses[0].error_code, 0, "{answer:?}");
 }
 
 /// Partitions of a topic that have a leader; 0 if it is not there.
