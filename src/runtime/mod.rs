@@ -22,6 +22,7 @@ pub mod link;
 
 pub mod buffer;
 pub mod piece;
+mod cleared;
 pub mod file;
 pub mod fs;
 pub mod net;

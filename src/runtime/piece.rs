@@ -1,16 +1,20 @@
 //! Memory for bytes that come in small parts and are kept together: a piece is appended to while readers share what is
 //! there already.
 //!
-//! Pieces lie on small pages of their own. The allocator's memory is on huge pages, of which the kernel clears 2 MiB at a
-//! time while the shard waits; a piece costs a page at a time (`docs/performance.md`, Pauses). None of it leaves its
-//! executor.
+//! Pieces lie on pages of their own. The allocator's memory is on huge pages, of which the kernel clears 2 MiB at a time while
+//! the shard waits. A small piece is on small pages, cleared one by one. A piece of full size is part of a huge page that was
+//! cleared in advance, which the processor finds its way to much faster than to sixty-four small ones (`docs/performance.md`); if
+//! none is there in time, it is on small pages as well. None of it leaves its executor.
 
 use std::{
     cell::RefCell,
     rc::{Rc, Weak},
 };
 
-use super::sys::Pages;
+use super::{
+    cleared::ClearedPages,
+    sys::{HUGE_PAGE, Pages},
+};
 
 /// Smallest piece, in bytes.
 pub const PIECE_BYTES_MIN: usize = 4 << 10;
@@ -19,17 +23,30 @@ pub const PIECE_BYTES_MAX: usize = 256 << 10;
 /// Bytes of pieces of one size that nobody uses and that are kept for the next: enough where old pieces go as new ones come.
 const KEPT_BYTES_MAX: usize = 1 << 20;
 const SIZES: usize = (PIECE_BYTES_MAX / PIECE_BYTES_MIN).ilog2() as usize + 1;
+/// Pieces that a huge page has place for.
+const PARTS: usize = HUGE_PAGE / PIECE_BYTES_MAX;
+/// With fewer parts of huge pages that nobody uses, another page is asked for.
+const PARTS_MIN: usize = PARTS;
+/// With more of them, a page that nobody uses any part of is given back.
+const PARTS_MAX: usize = 3 * PARTS;
 
 /// Where pieces come from and go to.
 #[derive(Debug, Default)]
 pub struct Pieces(Rc<RefCell<Unused>>);
 
 #[derive(Default)]
-struct Unused([Vec<Pages>; SIZES]);
+struct Unused {
+    /// On small pages, by size.
+    small: [Vec<Pages>; SIZES],
+    /// Of full size, parts of huge pages.
+    parts: Vec<Pages>,
+    /// Started when a piece of full size is first needed.
+    huge: Option<ClearedPages>,
+}
 
 impl std::fmt::Debug for Unused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Unused").field("bytes", &self.bytes()).finish()
+        f.debug_struct("Unused").field("bytes", &self.bytes()).finish_non_exhaustive()
     }
 }
 
@@ -41,23 +58,57 @@ impl Pieces {
             return None;
         }
         let bytes = bytes.max(PIECE_BYTES_MIN).next_power_of_two();
-        let unused = self.0.borrow_mut().0[size_index(bytes)].pop();
+        let unused = self.0.borrow_mut().take(bytes);
         let pages = unused.map_or_else(|| Pages::map(bytes).ok(), Some)?;
         Some(Piece(Rc::new(Owned { pages: Some(pages), home: Rc::downgrade(&self.0) })))
     }
 }
 
 impl Unused {
+    /// Of a size that is a power of two.
+    fn take(&mut self, bytes: usize) -> Option<Pages> {
+        let part = if bytes == PIECE_BYTES_MAX { self.take_part() } else { None };
+        part.or_else(|| self.small[size_index(bytes)].pop())
+    }
+
+    fn take_part(&mut self) -> Option<Pages> {
+        if self.huge.is_none() {
+            let started = ClearedPages::start();
+            self.huge = started.inspect_err(|error| tracing::debug!(%error, "no thread clears huge pages")).ok();
+        }
+        let huge = self.huge.as_ref()?;
+        if let Some(page) = huge.take() {
+            self.parts.extend(Pages::parts(page, PIECE_BYTES_MAX));
+        }
+        let part = self.parts.pop();
+        if self.parts.len() < PARTS_MIN {
+            huge.ask();
+        }
+        part
+    }
+
     fn keep(&mut self, mut pages: Pages) {
-        let kept = &mut self.0[size_index(pages.capacity())];
+        pages.clear();
+        if pages.is_part() {
+            return self.keep_part(pages);
+        }
+        let kept = &mut self.small[size_index(pages.capacity())];
         if (kept.len() + 1) * pages.capacity() <= KEPT_BYTES_MAX {
-            pages.clear();
             kept.push(pages);
         }
     }
 
+    fn keep_part(&mut self, part: Pages) {
+        let beside = || self.parts.iter().filter(|other| other.is_beside(&part)).count();
+        if self.parts.len() >= PARTS_MAX && beside() == PARTS - 1 {
+            self.parts.retain(|other| !other.is_beside(&part));
+        } else {
+            self.parts.push(part);
+        }
+    }
+
     fn bytes(&self) -> usize {
-        self.0.iter().flatten().map(Pages::capacity).sum()
+        self.small.iter().flatten().chain(&self.parts).map(Pages::capacity).sum()
     }
 }
 
@@ -114,8 +165,10 @@ impl std::fmt::Debug for Piece {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::runtime::buffer::Slice;
+    use crate::runtime::{buffer::Slice, executor::run_alone, timer};
 
     #[test]
     fn what_is_there_stays_while_more_comes() {
@@ -134,20 +187,51 @@ mod tests {
     fn pieces_come_back_empty_and_not_without_bound() {
         let pieces = Pieces::default();
         assert!(pieces.take(PIECE_BYTES_MAX + 1).is_none());
-        let sizes = [0, 1, PIECE_BYTES_MIN + 1, PIECE_BYTES_MAX];
+        let sizes = [0, 1, PIECE_BYTES_MIN + 1, PIECE_BYTES_MAX / 2];
         let taken = sizes.map(|bytes| pieces.take(bytes).unwrap());
-        assert_eq!(taken.each_ref().map(Piece::capacity), [PIECE_BYTES_MIN, PIECE_BYTES_MIN, 2 * PIECE_BYTES_MIN, PIECE_BYTES_MAX]);
+        let capacities = [PIECE_BYTES_MIN, PIECE_BYTES_MIN, 2 * PIECE_BYTES_MIN, PIECE_BYTES_MAX / 2];
+        assert_eq!(taken.each_ref().map(Piece::capacity), capacities);
         assert!(taken.iter().all(|piece| piece.append(b"old")));
         let shared = taken[0].clone();
         drop(taken);
-        assert_eq!(pieces.0.borrow().bytes(), 3 * PIECE_BYTES_MIN + PIECE_BYTES_MAX, "one is shared still");
+        assert_eq!(pieces.0.borrow().bytes(), 3 * PIECE_BYTES_MIN + PIECE_BYTES_MAX / 2, "one is shared still");
         drop(shared);
         assert!(sizes.iter().all(|bytes| pieces.take(*bytes).unwrap().filled().is_empty()));
-        let many: Vec<Piece> = (0..100).map(|_| pieces.take(PIECE_BYTES_MAX).unwrap()).collect();
+        let many: Vec<Piece> = (0..100).map(|_| pieces.take(PIECE_BYTES_MAX / 2).unwrap()).collect();
         drop(many);
         assert!(pieces.0.borrow().bytes() <= KEPT_BYTES_MAX + 4 * PIECE_BYTES_MIN);
         let last = pieces.take(1).unwrap();
         drop(pieces);
         assert!(last.append(b"outlives them"));
+    }
+
+    #[test]
+    fn full_pieces_are_parts_of_huge_pages_as_soon_as_there_are_any() {
+        run_alone(huge_pages_come_and_go).unwrap();
+    }
+
+    async fn huge_pages_come_and_go() {
+        let pieces = Pieces::default();
+        let (parts, taken) = (|| pieces.0.borrow().parts.len(), RefCell::new(Vec::new()));
+        let on_huge_pages = || taken.borrow().iter().filter(|piece: &&Piece| piece.0.pages.as_ref().unwrap().is_part()).count();
+        let take_one = || {
+            let piece = pieces.take(PIECE_BYTES_MAX).unwrap();
+            assert_eq!((piece.capacity(), piece.filled()), (PIECE_BYTES_MAX, &[][..]));
+            assert!(piece.append(&[taken.borrow().len() as u8; PIECE_BYTES_MAX]) && !piece.append(b"x"));
+            taken.borrow_mut().push(piece);
+            on_huge_pages() >= 10 * PARTS
+        };
+        timer::wait_until(take_one, Duration::from_secs(20)).await;
+        for (number, piece) in taken.borrow().iter().enumerate() {
+            assert!(piece.filled().iter().all(|byte| *byte == number as u8), "piece {number} is nobody else's");
+        }
+        assert!(on_huge_pages() >= 10 * PARTS, "the pages come");
+        // Every other one is used still, so no page is free.
+        let mut number = 0;
+        taken.borrow_mut().retain(|_| (number += 1, number % 2).1 == 0);
+        assert!(pieces.take(PIECE_BYTES_MAX).unwrap().filled().is_empty());
+        assert!(parts() + on_huge_pages() >= 10 * PARTS, "nothing of a used page is given back");
+        taken.take();
+        assert!((PARTS_MIN..=PARTS_MAX + PARTS).contains(&parts()), "{} parts are kept", parts());
     }
 }

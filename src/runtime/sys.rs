@@ -10,6 +10,7 @@ use std::{
     io,
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd},
     ptr::{self, NonNull},
+    rc::Rc,
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -19,6 +20,8 @@ use rustix::{
     mm::{self, Advice, MapFlags, ProtFlags},
 };
 
+use crate::types::limits::IO_ALIGNMENT;
+
 /// Options of mimalloc 3 that its binding has no names for (`mi_option_e`): how long free memory is kept, in milliseconds,
 /// and how much of it at least is given back at once, in KiB; each with its default.
 const PURGE_DELAY: (mi_option_t, i64) = (15, 1_000);
@@ -26,6 +29,9 @@ const MINIMAL_PURGE_SIZE: (mi_option_t, i64) = (44, 0);
 
 /// Rings that were asked for with [`IoringSetupFlags::COOP_TASKRUN`], whether or not this kernel knows it.
 static COOPERATIVE_RINGS: AtomicU32 = AtomicU32::new(0);
+
+/// Bytes of a huge page; where the kernel's are larger, it takes others.
+pub(super) const HUGE_PAGE: usize = 2 << 20;
 
 /// Bytes that the caches hold together.
 #[cfg(target_arch = "x86_64")]
@@ -134,31 +140,116 @@ pub(super) fn copy_past_caches(to: &mut [u8], from: &[u8]) {
     to.copy_from_slice(from);
 }
 
-/// Private pages of the smallest size, filled from front to back. What is filled does not change until it is cleared, which
-/// takes the only owner, so it may be read while more is appended. The kernel clears a page when it is first written to.
+/// Private memory of its own, which the kernel gets back with the last of its owners.
+pub(super) struct Mapping {
+    start: NonNull<u8>,
+    bytes: usize,
+}
+
+// SAFETY: nothing about a mapping belongs to a thread, and who has it shares it with nobody.
+unsafe impl Send for Mapping {}
+
+impl Mapping {
+    /// Maps `bytes`, more than none, rounded up to whole pages by the kernel, which clears a page when it is first written to.
+    fn of(bytes: usize) -> io::Result<Self> {
+        // SAFETY: the kernel chooses the place, so nothing that is mapped already is touched.
+        let start = unsafe { mm::mmap_anonymous(ptr::null_mut(), bytes, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE)? };
+        Ok(Self { start: NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?, bytes })
+    }
+
+    /// Maps [`HUGE_PAGE`] bytes, on one huge page where the kernel has those, and writes to all of it: nobody has to wait for the
+    /// kernel to clear it later.
+    ///
+    /// # Errors
+    /// No memory, or too many mappings (`vm.max_map_count`).
+    pub(super) fn cleared() -> io::Result<Self> {
+        let huge = Self::of(HUGE_PAGE)?.aligned().map_or_else(|| Self::of(2 * HUGE_PAGE).map(Self::aligned_part), Ok)?;
+        huge.advise(Advice::LinuxHugepage);
+        for at in (0..HUGE_PAGE).step_by(IO_ALIGNMENT) {
+            // SAFETY: the byte lies in the mapping, which nobody else knows.
+            unsafe { huge.start.as_ptr().add(at).write_volatile(0) };
+        }
+        Ok(huge)
+    }
+
+    /// Itself if it begins where a huge page can; recent kernels choose such a place.
+    fn aligned(self) -> Option<Self> {
+        (self.start.align_offset(HUGE_PAGE) == 0).then_some(self)
+    }
+
+    /// Of a mapping of twice the size, the part where a huge page can be.
+    fn aligned_part(self) -> Self {
+        let before = self.start.align_offset(HUGE_PAGE);
+        // SAFETY: the part lies in the mapping, and what is before and behind it belongs to nobody any more: `self` is forgotten.
+        unsafe {
+            let part = Self { start: self.start.add(before), bytes: HUGE_PAGE };
+            if before > 0 {
+                let _ = mm::munmap(self.start.as_ptr().cast(), before);
+            }
+            if before < HUGE_PAGE {
+                let _ = mm::munmap(part.start.as_ptr().add(HUGE_PAGE).cast(), HUGE_PAGE - before);
+            }
+            std::mem::forget(self);
+            part
+        }
+    }
+
+    fn advise(&self, advice: Advice) {
+        // SAFETY: the range is the mapping's, and the advice changes only which pages the kernel takes for it. A kernel
+        // without huge pages refuses it, and is right as it is.
+        let _ = unsafe { mm::madvise(self.start.as_ptr().cast(), self.bytes, advice) };
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is this object's, and all that was borrowed from it has ended.
+        let _ = unsafe { mm::munmap(self.start.as_ptr().cast(), self.bytes) };
+    }
+}
+
+/// A mapping or a part of one, filled from front to back. What is filled does not change until it is cleared, which takes the only
+/// owner, so it may be read while more is appended.
 pub(super) struct Pages {
+    mapping: Rc<Mapping>,
     start: NonNull<u8>,
     bytes: usize,
     filled: Cell<usize>,
 }
 
 impl Pages {
-    /// Maps `bytes`, more than none, rounded up to whole pages by the kernel.
+    /// Maps `bytes`, more than none, rounded up to whole pages by the kernel: pages of the smallest size, each cleared when it is
+    /// first written to.
     ///
     /// # Errors
     /// No memory, or too many mappings (`vm.max_map_count`).
     pub(super) fn map(bytes: usize) -> io::Result<Self> {
-        // SAFETY: the kernel chooses the place, so nothing that is mapped already is touched.
-        let start = unsafe { mm::mmap_anonymous(ptr::null_mut(), bytes, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE)? };
-        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        let pages = Self { start, bytes, filled: Cell::new(0) };
-        // SAFETY: the range is the mapping's, and the advice changes only which pages the kernel takes for it. A kernel
-        // without huge pages refuses it, and is right as it is.
-        let _ = unsafe { mm::madvise(start.as_ptr().cast(), bytes, Advice::LinuxNoHugepage) };
-        Ok(pages)
+        let mapping = Mapping::of(bytes)?;
+        mapping.advise(Advice::LinuxNoHugepage);
+        Ok(Self { start: mapping.start, mapping: Rc::new(mapping), bytes, filled: Cell::new(0) })
     }
 
-    /// Size of the mapping.
+    /// The parts of `mapping` that have `bytes` each.
+    pub(super) fn parts(mapping: Mapping, bytes: usize) -> impl Iterator<Item = Self> {
+        let mapping = Rc::new(mapping);
+        (0..mapping.bytes / bytes).map(move |part| {
+            // SAFETY: as many parts as are asked for lie in the mapping, one behind the other.
+            let start = unsafe { mapping.start.add(part * bytes) };
+            Self { start, mapping: Rc::clone(&mapping), bytes, filled: Cell::new(0) }
+        })
+    }
+
+    /// True if it is a part of a larger mapping.
+    pub(super) fn is_part(&self) -> bool {
+        self.bytes < self.mapping.bytes
+    }
+
+    /// True if both are parts of one mapping.
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.mapping, &other.mapping)
+    }
+
+    /// Bytes that it can hold.
     pub(super) fn capacity(&self) -> usize {
         self.bytes
     }
@@ -166,7 +257,7 @@ impl Pages {
     /// What was appended.
     pub(super) fn filled(&self) -> &[u8] {
         // SAFETY: the first `filled` bytes are mapped and were written, and nothing writes to them while `self` is
-        // borrowed: `append` writes behind them, and `clear` wants `self` alone.
+        // borrowed: `append` writes behind them, `clear` wants `self` alone, and no other part has them.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.filled.get()) }
     }
 
@@ -189,11 +280,11 @@ impl Pages {
     }
 }
 
-impl Drop for Pages {
-    fn drop(&mut self) {
-        // SAFETY: the mapping is this object's, and all that was borrowed from it has ended.
-        let _ = unsafe { mm::munmap(self.start.as_ptr().cast(), self.bytes) };
-    }
+/// Lets this thread run only while its core has nothing else to do.
+pub(super) fn run_when_idle() {
+    let any = libc::sched_param { sched_priority: 0 };
+    // SAFETY: concerns the calling thread alone, and reads `any`. Whatever forbids it, the work is the same.
+    let _ = unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &any) };
 }
 
 #[cfg(test)]
@@ -216,6 +307,20 @@ mod tests {
         set(MINIMAL_PURGE_SIZE.0, 64);
         keep_free_memory();
         assert_eq!((get(PURGE_DELAY.0), get(MINIMAL_PURGE_SIZE.0)), (60_000, 64));
+    }
+
+    #[test]
+    fn huge_pages_lie_where_they_can_and_are_whole() {
+        // Odd places, as far as the kernel allows: at most one of the first two is aligned.
+        let odd = [Mapping::of(HUGE_PAGE + IO_ALIGNMENT).unwrap(), Mapping::of(HUGE_PAGE + IO_ALIGNMENT).unwrap()];
+        let parts = odd.map(|_odd| Mapping::of(2 * HUGE_PAGE).unwrap().aligned_part());
+        for huge in parts.into_iter().chain([Mapping::cleared().unwrap()]) {
+            assert_eq!((huge.start.align_offset(HUGE_PAGE), huge.bytes), (0, HUGE_PAGE));
+            let parts: Vec<Pages> = Pages::parts(huge, HUGE_PAGE / 4).collect();
+            assert!(parts.len() == 4 && parts.iter().all(|part| part.is_part() && part.is_beside(&parts[0])));
+            parts.iter().zip(b"abcd").for_each(|(part, byte)| part.append(&[*byte; HUGE_PAGE / 4]));
+            assert!(parts.iter().zip(b"abcd").all(|(part, byte)| part.filled().iter().all(|other| other == byte)));
+        }
     }
 
     #[test]
