@@ -20,7 +20,6 @@ use super::{
     segment::{Folder, Segment, Stage},
     shared::LogShared,
     spare,
-    write::sync_path,
 };
 
 /// How often the removal of a folder is tried again that is not empty in the end, and after what pause.
@@ -257,6 +256,8 @@ impl Gone {
         self.rename().await?;
         drop(permit);
         timer::sleep(delay).await;
+        // A log that still grows has done so with the next segment's name.
+        self.folder.flush_names().await?;
         for segment in self.segments {
             let _permit = shared.permits.take().await;
             let is_worth_it = segment.length.get() >= self.worth_keeping.max(1);
@@ -277,9 +278,11 @@ impl Gone {
                     _ => {}
                 }
             }
-            sync_path(&path)
+            Ok(())
         })
-        .await
+        .await?;
+        self.folder.names_changed();
+        Ok(())
     }
 }
 

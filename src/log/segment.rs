@@ -38,6 +38,8 @@ pub(super) struct Folder {
     staying: Cell<usize>,
     moving: Cell<bool>,
     changed: Notify,
+    /// Files in it got other names, and it was not flushed since.
+    unflushed: Cell<bool>,
 }
 
 /// The folder keeps its name until this is dropped.
@@ -58,6 +60,7 @@ impl Folder {
             staying: Cell::new(0),
             moving: Cell::new(false),
             changed: Notify::new(),
+            unflushed: Cell::new(false),
         })
     }
 
@@ -73,6 +76,28 @@ impl Folder {
         }
         self.staying.set(self.staying.get() + 1);
         Stay(self)
+    }
+
+    /// Notes that files in it got other names, which may be durable later.
+    pub(super) fn names_changed(&self) {
+        self.unflushed.set(true);
+    }
+
+    /// The folder is about to be flushed; true if names were changed since the last time.
+    pub(super) fn flush_begins(&self) -> bool {
+        self.unflushed.take()
+    }
+
+    /// Makes the names of its files durable, unless that has happened since they were changed.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub(super) async fn flush_names(&self) -> io::Result<()> {
+        if !self.flush_begins() {
+            return Ok(());
+        }
+        let _stay = self.stay().await;
+        fs::sync_dir(&self.path()).await
     }
 
     /// True from when the log is to be deleted: its files may be anywhere or nowhere, and nobody needs them.

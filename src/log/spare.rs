@@ -90,8 +90,8 @@ impl Spares {
         }
         let file = DirectFile::open(&next, OpenMode::Write).await?;
         drop(stay);
+        // Durable with the name, if not before: the flush that the name waits for comes later.
         file.write_at(0, shared.zeroes().of(IO_ALIGNMENT)).await?;
-        file.sync_data().await?;
         let ready = align_down(file.size()?);
         Ok(Some((file, ready)))
     }

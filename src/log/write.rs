@@ -211,6 +211,7 @@ async fn sync_ground(folder: &Folder, rename: Option<(PathBuf, PathBuf)>, sync: 
     if rename.is_none() && sync.is_empty() {
         return Ok(());
     }
+    folder.flush_begins();
     let folder = folder.path();
     fs::blocking(move || {
         if let Some((from, to)) = rename {
