@@ -9,6 +9,7 @@ pub mod executor;
 mod launch;
 pub mod priority;
 pub mod solitude;
+pub mod allowance;
 
 pub mod task;
 pub mod timer;
