@@ -308,10 +308,10 @@ impl Log {
         segment.indexes.replace(Some(Indexes::new(base)));
         let snapshot = snapshot::encode(&self.producers);
         self.in_background("write a producer snapshot", {
-            let (folder, shared) = (Rc::clone(&self.folder), Rc::clone(&self.shared));
+            let (folder, shared, next) = (Rc::clone(&self.folder), Rc::clone(&self.shared), Rc::clone(&self.next_segment));
             async move {
                 let _permit = shared.permits.take().await;
-                seal::write_snapshot(&folder, base, snapshot, true).await
+                seal::write_snapshot(&folder, &next.spares, base, snapshot).await
             }
         });
         self.view.segments.borrow_mut().push_back(Rc::clone(&segment));
@@ -323,7 +323,8 @@ impl Log {
     pub(super) fn seal_if_complete(&self, segment: &Rc<Segment>) {
         let complete = segment.full_at.get().is_none_or(|end| segment.next.get() >= end);
         if segment.stage.get() == Stage::Sealing && complete {
-            self.in_background("seal a segment", seal::seal(Rc::clone(segment), Rc::clone(&self.shared)));
+            let work = seal::seal(Rc::clone(segment), Rc::clone(&self.shared), Rc::clone(&self.next_segment));
+            self.in_background("seal a segment", work);
         }
     }
 

@@ -19,7 +19,7 @@ use super::{
     scan::{self, Visit},
     segment::{Folder, Segment, Stage},
     shared::LogShared,
-    spare,
+    spare::{self, Spare},
 };
 
 /// How often the removal of a folder is tried again that is not empty in the end, and after what pause.
@@ -144,7 +144,7 @@ impl Log {
         self.remove_spares(self.next_segment.spares.give_up());
     }
 
-    fn remove_spares(&self, unused: Vec<Offset>) {
+    fn remove_spares(&self, unused: Vec<Spare>) {
         if !unused.is_empty() {
             let (folder, shared) = (Rc::clone(&self.folder), Rc::clone(&self.shared));
             self.in_background("remove spare files", async move {
@@ -260,9 +260,10 @@ impl Gone {
         self.folder.flush_names().await?;
         for segment in self.segments {
             let _permit = shared.permits.take().await;
-            let is_worth_it = segment.length.get() >= self.worth_keeping.max(1);
-            let kept = is_worth_it && segment.is_unused() && self.next.spares.keep(segment.base);
-            remove_files(&segment, if kept { &Kind::BESIDE_LOG } else { &Kind::OF_SEGMENT }).await?;
+            let is_worth_it = segment.length.get() >= self.worth_keeping.max(1) && segment.is_unused();
+            let is_kept = |kind: &Kind| is_worth_it && self.next.spares.keep((*kind, segment.base));
+            let others: Vec<Kind> = Kind::OF_SEGMENT.into_iter().filter(|kind| !is_kept(kind)).collect();
+            remove_files(&segment, &others).await?;
         }
         Ok(())
     }

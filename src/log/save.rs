@@ -93,7 +93,7 @@ impl Log {
         let sealing: Vec<_> =
             self.view.segments.borrow().iter().filter(|segment| segment.stage.get() == Stage::Sealing).map(Rc::clone).collect();
         for segment in sealing {
-            seal::seal(segment, Rc::clone(&self.shared)).await?;
+            seal::seal(segment, Rc::clone(&self.shared), Rc::clone(&self.next_segment)).await?;
         }
         let mut state = self.capture().state;
         seal::push_last_time(&active);

@@ -1,26 +1,28 @@
 //! A full segment becomes a Kafka segment in its final form: trimmed to its size, its indexes and the producer snapshot of
 //! the segment that follows beside it, all flushed. In the background; a restart before it is done scans the segment.
 
-use std::{io, path::PathBuf, rc::Rc};
+use std::{io, rc::Rc};
 
 use crate::{runtime::fs, types::Offset};
 
 use super::{
     names::{self, Kind},
+    prepare::NextSegment,
     segment::{Folder, Segment, Stage},
     shared::LogShared,
+    spare::{self, Spares},
     write::sync_path,
 };
 
 /// Seals `segment`. Nothing is written to it any more.
-pub(super) async fn seal(segment: Rc<Segment>, shared: Rc<LogShared>) -> io::Result<()> {
+pub(super) async fn seal(segment: Rc<Segment>, shared: Rc<LogShared>, next: Rc<NextSegment>) -> io::Result<()> {
     // Before the permit: a step that is announced needs one to end.
     segment.runway().stop().await;
     let _permit = shared.permits.take().await;
     if segment.stage.get() != Stage::Sealing {
         return Ok(());
     }
-    match finish(&segment, &shared).await {
+    match finish(&segment, &shared, &next.spares).await {
         // It was deleted meanwhile (DeleteRecords): its files may be anywhere or nowhere, and nobody needs them.
         Err(error) if segment.stage.get() == Stage::Deleted => {
             tracing::debug!(base = %segment.base, %error, "a segment was deleted while it was being sealed");
@@ -30,8 +32,8 @@ pub(super) async fn seal(segment: Rc<Segment>, shared: Rc<LogShared>) -> io::Res
     }
 }
 
-async fn finish(segment: &Rc<Segment>, shared: &LogShared) -> io::Result<()> {
-    write_indexes(segment, true).await?;
+async fn finish(segment: &Rc<Segment>, shared: &LogShared, spares: &Spares) -> io::Result<()> {
+    write_indexes(segment, spares).await?;
     let file = segment.open(shared).await?;
     let dirty = segment.dirty.get();
     file.truncate(segment.length.get()).await?;
@@ -44,7 +46,7 @@ async fn finish(segment: &Rc<Segment>, shared: &LogShared) -> io::Result<()> {
 }
 
 /// Writes the index files; the last time entry says what the segment's largest timestamp is.
-pub(super) async fn write_indexes(segment: &Segment, durable: bool) -> io::Result<()> {
+async fn write_indexes(segment: &Segment, spares: &Spares) -> io::Result<()> {
     push_last_time(segment);
     let Some((offsets, times)) = segment.indexes.borrow_mut().as_mut().map(|indexes| {
         indexes.offsets.shrink();
@@ -53,9 +55,8 @@ pub(super) async fn write_indexes(segment: &Segment, durable: bool) -> io::Resul
     }) else {
         return Ok(());
     };
-    let _stay = segment.folder().stay().await;
-    let files = vec![(segment.path(Kind::Index), offsets), (segment.path(Kind::TimeIndex), times)];
-    write_files(files, durable).await
+    let files = vec![(Kind::Index, segment.base, offsets), (Kind::TimeIndex, segment.base, times)];
+    write_files(segment.folder(), spares, files).await
 }
 
 /// Notes the segment's largest timestamp as its last time entry.
@@ -66,18 +67,28 @@ pub(super) fn push_last_time(segment: &Segment) {
 }
 
 /// Writes the producer state as of `offset`.
-pub(super) async fn write_snapshot(folder: &Folder, offset: Offset, bytes: Vec<u8>, durable: bool) -> io::Result<()> {
-    let _stay = folder.stay().await;
-    write_files(vec![(names::path(&folder.path(), Kind::Snapshot, offset), bytes)], durable).await
+pub(super) async fn write_snapshot(folder: &Folder, spares: &Spares, offset: Offset, bytes: Vec<u8>) -> io::Result<()> {
+    write_files(folder, spares, vec![(Kind::Snapshot, offset, bytes)]).await
 }
 
-async fn write_files(files: Vec<(PathBuf, Vec<u8>)>, durable: bool) -> io::Result<()> {
+/// Makes small files of segments whose content is durable. A name may be lost in a crash: what the file says is found in the
+/// batches as well.
+async fn write_files(folder: &Folder, spares: &Spares, files: Vec<(Kind, Offset, Vec<u8>)>) -> io::Result<()> {
+    let _stay = folder.stay().await;
+    let path = folder.path();
+    let places: Vec<_> = files
+        .into_iter()
+        .map(|(kind, offset, bytes)| (names::path(&path, kind, offset), spares.take(kind, folder), bytes))
+        .collect();
     fs::blocking(move || {
-        for (path, bytes) in files {
-            std::fs::write(&path, bytes)?;
-            if durable {
-                sync_path(&path)?;
+        for (path, spare, bytes) in places {
+            if let Some(spare) = spare
+                && spare::write_again(&spare, &path, &bytes)?
+            {
+                continue;
             }
+            std::fs::write(&path, bytes)?;
+            sync_path(&path)?;
         }
         Ok(())
     })

@@ -14,9 +14,9 @@ fn batch_of(seed: i64, bytes: usize) -> CheckedBatch {
     exact
 }
 
-/// Inodes of the log's segments and the base offsets that they had, the newest last.
-fn note_inodes(options: &OpenOptions, seen: &mut HashMap<u64, Vec<String>>) {
-    for name in names(options).into_iter().filter(|name| name.ends_with(".log")) {
+/// Inodes of the log's files of one kind and the names that they had, the newest last.
+fn note_inodes(options: &OpenOptions, suffix: &str, seen: &mut HashMap<u64, Vec<String>>) {
+    for name in names(options).into_iter().filter(|name| name.ends_with(suffix)) {
         let Ok(found) = std::fs::metadata(path(options, &name)) else { continue };
         let names = seen.entry(found.ino()).or_default();
         if names.last() != Some(&name) {
@@ -40,14 +40,14 @@ fn old_batches_are_never_taken_for_new_ones() {
             fixture.options.settings.segment_bytes = SEGMENT_BYTES;
             fixture.options.settings.retention_bytes = Some(2 * SEGMENT_BYTES);
             let mut log = fixture.open().await;
-            let mut seen = HashMap::new();
+            let mut seen = [".log", ".index", ".timeindex", ".snapshot"].map(|suffix| (suffix, HashMap::new()));
             for number in 0..180 {
                 append(&mut log, batch_of(1000 + number, bytes)).await;
                 settle(&fixture.shared).await;
                 if number % 3 == 0 {
                     retain(&mut log, &fixture).await;
                 }
-                note_inodes(&fixture.options, &mut seen);
+                seen.iter_mut().for_each(|(suffix, seen)| note_inodes(&fixture.options, suffix, seen));
                 let copy = copy_of(&fixture.options.log_dir);
                 let options = OpenOptions {
                     log_dir: copy.path().to_owned(),
@@ -60,8 +60,10 @@ fn old_batches_are_never_taken_for_new_ones() {
                 let start = log.start();
                 assert!(read_from(reopened.view(), start, 1 << 20).await == read_from(log.view(), start, 1 << 20).await);
             }
-            let reused = seen.values().filter(|names| names.len() > 1).count();
-            assert!(reused >= 2, "{seen:?}");
+            for (_, seen) in seen {
+                let reused = seen.values().filter(|names| names.len() > 1).count();
+                assert!(reused >= 2, "{seen:?}");
+            }
             log.close().await.unwrap();
             let left: Vec<_> = names(&fixture.options).into_iter().filter(|name| name.ends_with(".deleted")).collect();
             assert!(left.is_empty(), "{left:?}");
@@ -85,7 +87,7 @@ fn what_somebody_reads_is_left_alone() {
         for number in 0..60 {
             append(&mut log, batch_of(1000 + number, 5000)).await;
             settle(&fixture.shared).await;
-            note_inodes(&fixture.options, &mut seen);
+            note_inodes(&fixture.options, ".log", &mut seen);
             for name in names(&fixture.options).into_iter().filter(|name| name.ends_with(".log")) {
                 let backup = fixture.options.log_dir.join(format!("{name}.backup"));
                 if std::fs::hard_link(path(&fixture.options, &name), &backup).is_ok() {
