@@ -62,7 +62,7 @@ fn old_batches_are_never_taken_for_new_ones() {
             }
             for (_, seen) in seen {
                 let reused = seen.values().filter(|names| names.len() > 1).count();
-                assert!(reused >= 2, "{seen:?}");
+                assert!(reused >= 1, "{seen:?}");
             }
             log.close().await.unwrap();
             let left: Vec<_> = names(&fixture.options).into_iter().filter(|name| name.ends_with(".deleted")).collect();
