@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    runtime::{allowance::Allowance, channel::Sender, permits::{Permit, Permits}},
+    runtime::{channel::Sender, permits::{Permit, Permits}},
     types::limits,
 };
 
@@ -78,8 +78,6 @@ pub struct LogShared {
     /// A few more where many wait: those that are used up before their turn cost more than what they wait for.
     zeroing_crowd: Rc<Permits>,
     turns: Rc<Permits>,
-    /// For the names of segments that appends wait for.
-    pub(super) names_in_place: Allowance,
     pub(super) producers_per_partition: usize,
     zeroes: OnceCell<Rc<Zeroes>>,
     /// Tasks of background work that have not ended.
@@ -99,7 +97,6 @@ impl LogShared {
             zeroing_new: Rc::new(Permits::new(1)),
             zeroing_crowd: Rc::new(Permits::new(CROWD_PERMITS)),
             turns: Rc::new(Permits::new(TURNS)),
-            names_in_place: Allowance::default(),
             producers_per_partition: limits.producers_per_partition,
             zeroes: OnceCell::new(),
             working: Cell::new(0),

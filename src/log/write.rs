@@ -16,7 +16,7 @@ use crate::{
     runtime::{
         buffer::{AlignedBuf, SharedBuf},
         file::{DirectFile, OpenMode},
-        fs, task,
+        fs,
     },
     types::limits::IO_ALIGNMENT,
 };
@@ -171,7 +171,7 @@ impl WritePlan {
         }
         let write = file.write_at(self.start, buffer.clone());
         let sync = async {
-            if changes_files { sync_ground(segment.folder(), rename, self.ground.sync, shared).await } else { Ok(()) }
+            if changes_files { sync_ground(segment.folder(), rename, self.ground.sync).await } else { Ok(()) }
         };
         let (written, synced) = future::zip(write, sync).await;
         written.and(synced)?;
@@ -209,31 +209,19 @@ async fn make_file(
 }
 
 /// Makes names and small files durable that the batches depend on, that of a file that was just made as well.
-async fn sync_ground(
-    folder: &Folder,
-    rename: Option<(PathBuf, PathBuf)>,
-    sync: Vec<PathBuf>,
-    shared: &LogShared,
-) -> io::Result<()> {
-    let path = folder.path();
-    let is_a_name = rename.is_some() && sync.is_empty();
-    let work = move || {
-        if let Some((from, to)) = &rename {
+async fn sync_ground(folder: &Folder, rename: Option<(PathBuf, PathBuf)>, sync: Vec<PathBuf>) -> io::Result<()> {
+    folder.flush_begins();
+    let folder = folder.path();
+    fs::blocking(move || {
+        if let Some((from, to)) = rename {
             std::fs::rename(from, to)?;
         }
-        sync.iter().try_for_each(|path| sync_path(path))?;
-        sync_path(&path)
-    };
-    if is_a_name {
-        // The write is to reach the device before the shard waits.
-        task::turn().await;
-    }
-    folder.flush_begins();
-    // A thread of the pool would come to it after milliseconds, on a core that the shard keeps busy, while the batches wait.
-    match is_a_name.then(|| shared.names_in_place.spend(&work)).flatten() {
-        Some(result) => result,
-        None => fs::blocking(work).await,
-    }
+        for path in sync {
+            sync_path(&path)?;
+        }
+        sync_path(&folder)
+    })
+    .await
 }
 
 pub(super) fn sync_path(path: &Path) -> io::Result<()> {

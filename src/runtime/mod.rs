@@ -9,7 +9,6 @@ pub mod executor;
 mod launch;
 pub mod priority;
 pub mod solitude;
-pub mod allowance;
 
 pub mod task;
 pub mod timer;
