@@ -38,8 +38,9 @@ pub(super) struct Folder {
     staying: Cell<usize>,
     moving: Cell<bool>,
     changed: Notify,
-    /// Files in it got other names, and it was not flushed since.
-    unflushed: Cell<bool>,
+    /// How often files in it got other names, and up to which time the names are durable.
+    renamings: Cell<u64>,
+    durable_renamings: Cell<u64>,
 }
 
 /// The folder keeps its name until this is dropped.
@@ -60,7 +61,8 @@ impl Folder {
             staying: Cell::new(0),
             moving: Cell::new(false),
             changed: Notify::new(),
-            unflushed: Cell::new(false),
+            renamings: Cell::new(0),
+            durable_renamings: Cell::new(0),
         })
     }
 
@@ -80,12 +82,17 @@ impl Folder {
 
     /// Notes that files in it got other names, which may be durable later.
     pub(super) fn names_changed(&self) {
-        self.unflushed.set(true);
+        self.renamings.set(self.renamings.get() + 1);
     }
 
-    /// The folder is about to be flushed; true if names were changed since the last time.
-    pub(super) fn flush_begins(&self) -> bool {
-        self.unflushed.take()
+    /// The folder is about to be flushed; what is given here is to be given to [`Folder::flush_ended`].
+    pub(super) fn flush_begins(&self) -> u64 {
+        self.renamings.get()
+    }
+
+    /// It was flushed: the names that were there when that began are durable.
+    pub(super) fn flush_ended(&self, begun_after: u64) {
+        self.durable_renamings.set(self.durable_renamings.get().max(begun_after));
     }
 
     /// Makes the names of its files durable, unless that has happened since they were changed.
@@ -93,11 +100,13 @@ impl Folder {
     /// # Errors
     /// What the operating system says.
     pub(super) async fn flush_names(&self) -> io::Result<()> {
-        if !self.flush_begins() {
-            return Ok(());
+        let names = self.flush_begins();
+        if names > self.durable_renamings.get() {
+            let _stay = self.stay().await;
+            fs::sync_dir(&self.path()).await?;
+            self.flush_ended(names);
         }
-        let _stay = self.stay().await;
-        fs::sync_dir(&self.path()).await
+        Ok(())
     }
 
     /// True from when the log is to be deleted: its files may be anywhere or nowhere, and nobody needs them.
@@ -282,6 +291,33 @@ mod tests {
 
     use super::*;
     use crate::runtime::executor::run_alone;
+
+    #[test]
+    fn names_are_durable_when_a_flush_that_began_later_has_ended() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("t-0");
+        run_alone(move || async move {
+            let folder = Folder::new(path.clone());
+            folder.flush_names().await.unwrap();
+            folder.names_changed();
+            assert!(folder.flush_names().await.is_err(), "there is no such folder");
+            let early = folder.flush_begins();
+            folder.names_changed();
+            folder.flush_ended(early);
+            assert!(folder.flush_names().await.is_err(), "that flush began too early");
+            let late = folder.flush_begins();
+            assert!(folder.flush_names().await.is_err(), "that one has not ended");
+            folder.flush_ended(late);
+            folder.flush_ended(early);
+            folder.flush_names().await.unwrap();
+            folder.names_changed();
+            std::fs::create_dir(&path).unwrap();
+            folder.flush_names().await.unwrap();
+            std::fs::remove_dir(&path).unwrap();
+            folder.flush_names().await.unwrap();
+        })
+        .unwrap();
+    }
 
     #[test]
     fn a_folder_stays_while_somebody_needs_its_name() {

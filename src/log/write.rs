@@ -210,18 +210,19 @@ async fn make_file(
 
 /// Makes names and small files durable that the batches depend on, that of a file that was just made as well.
 async fn sync_ground(folder: &Folder, rename: Option<(PathBuf, PathBuf)>, sync: Vec<PathBuf>) -> io::Result<()> {
-    folder.flush_begins();
-    let folder = folder.path();
+    let (names, path) = (folder.flush_begins(), folder.path());
     fs::blocking(move || {
         if let Some((from, to)) = rename {
             std::fs::rename(from, to)?;
         }
-        for path in sync {
-            sync_path(&path)?;
+        for made in sync {
+            sync_path(&made)?;
         }
-        sync_path(&folder)
+        sync_path(&path)
     })
-    .await
+    .await?;
+    folder.flush_ended(names);
+    Ok(())
 }
 
 pub(super) fn sync_path(path: &Path) -> io::Result<()> {

@@ -40,14 +40,15 @@ fn old_batches_are_never_taken_for_new_ones() {
             fixture.options.settings.segment_bytes = SEGMENT_BYTES;
             fixture.options.settings.retention_bytes = Some(2 * SEGMENT_BYTES);
             let mut log = fixture.open().await;
-            let mut seen = [".log", ".index", ".timeindex", ".snapshot"].map(|suffix| (suffix, HashMap::new()));
+            let mut seen = HashMap::new();
             for number in 0..180 {
                 append(&mut log, batch_of(1000 + number, bytes)).await;
                 settle(&fixture.shared).await;
-                if number % 3 == 0 {
+                // Once for a segment or two, so that what was needed lately is kept.
+                if number % 20 == 19 {
                     retain(&mut log, &fixture).await;
                 }
-                seen.iter_mut().for_each(|(suffix, seen)| note_inodes(&fixture.options, suffix, seen));
+                note_inodes(&fixture.options, ".log", &mut seen);
                 let copy = copy_of(&fixture.options.log_dir);
                 let options = OpenOptions {
                     log_dir: copy.path().to_owned(),
@@ -60,16 +61,45 @@ fn old_batches_are_never_taken_for_new_ones() {
                 let start = log.start();
                 assert!(read_from(reopened.view(), start, 1 << 20).await == read_from(log.view(), start, 1 << 20).await);
             }
-            for (_, seen) in seen {
-                let reused = seen.values().filter(|names| names.len() > 1).count();
-                assert!(reused >= 1, "{seen:?}");
-            }
+            let reused: usize = seen.values().map(|names| names.len() - 1).sum();
+            assert!(reused >= 2, "{seen:?}");
             log.close().await.unwrap();
             let left: Vec<_> = names(&fixture.options).into_iter().filter(|name| name.ends_with(".deleted")).collect();
             assert!(left.is_empty(), "{left:?}");
             fixture.assert_sound();
         });
     }
+}
+
+/// Several segments are begun between two rounds of retention, as in a log that is written to at full speed.
+#[test]
+fn small_files_are_written_again() {
+    on_shard(async |mut fixture| {
+        fixture.options.settings.segment_bytes = SEGMENT_BYTES;
+        fixture.options.settings.retention_bytes = Some(2 * SEGMENT_BYTES);
+        let mut log = fixture.open().await;
+        let mut seen = [".index", ".timeindex", ".snapshot"].map(|suffix| (suffix, HashMap::new()));
+        for number in 0..300 {
+            append(&mut log, batch_of(1000 + number, 5000)).await;
+            settle(&fixture.shared).await;
+            seen.iter_mut().for_each(|(suffix, seen)| note_inodes(&fixture.options, suffix, seen));
+            if number % 60 == 59 {
+                retain(&mut log, &fixture).await;
+            }
+        }
+        for (suffix, seen) in seen {
+            let reused = seen.values().filter(|names| names.len() > 1).count();
+            assert!(reused >= 3, "{suffix}: {seen:?}");
+        }
+        let copy = copy_of(&fixture.options.log_dir);
+        let options = OpenOptions { log_dir: copy.path().to_owned(), start: Some(log.start()), recovery_point: log.recovery_point(), ..fixture.options.clone() };
+        let (reopened, start) = (Log::open(&fixture.shared, options).await.unwrap(), log.start());
+        assert!(read_from(reopened.view(), start, 1 << 20).await == read_from(log.view(), start, 1 << 20).await);
+        log.close().await.unwrap();
+        let left: Vec<_> = names(&fixture.options).into_iter().filter(|name| name.ends_with(".deleted")).collect();
+        assert!(left.is_empty(), "{left:?}");
+        fixture.assert_sound();
+    });
 }
 
 /// A reader that still has a segment which is deleted reads what was in it, whatever is written meanwhile; and a file with a
