@@ -290,15 +290,5 @@ impl Gone {
 /// Removes files of a segment, wherever they are by now; one that is not there is no error.
 async fn remove_files(segment: &Segment, kinds: &[Kind]) -> io::Result<()> {
     let _stay = segment.folder().stay().await;
-    let paths: Vec<PathBuf> = kinds.iter().map(|kind| segment.path(*kind)).collect();
-    fs::blocking(move || {
-        for path in paths {
-            match std::fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(())
-    })
-    .await
+    fs::remove_files(kinds.iter().map(|kind| segment.path(*kind)).collect()).await
 }

@@ -38,7 +38,7 @@ pub(super) struct Folder {
     staying: Cell<usize>,
     moving: Cell<bool>,
     changed: Notify,
-    /// How often files in it got other names, and up to which time the names are durable.
+    /// How often files in it got other names, and how many of those times are durable.
     renamings: Cell<u64>,
     durable_renamings: Cell<u64>,
 }

@@ -113,11 +113,9 @@ impl Spares {
 
 /// Removes spare files.
 pub(super) async fn remove(folder: &Folder, spares: Vec<Spare>) -> io::Result<()> {
-    for (kind, base) in spares {
-        let _stay = folder.stay().await;
-        fs::remove_file(&names::deleted(&folder.path(), kind, base)).await?;
-    }
-    Ok(())
+    let _stay = folder.stay().await;
+    let path = folder.path();
+    fs::remove_files(spares.into_iter().map(|(kind, base)| names::deleted(&path, kind, base)).collect()).await
 }
 
 /// Gives a spare file, which is at `from`, other content and then another name; durable is only its content. False if it

@@ -28,9 +28,8 @@ const IO_MEMORY: usize = 1 << 20;
 const RING_DEPTH: usize = 512;
 /// Threads for each shard that do what blocks. Not pinned: they are made before the shard's own thread is.
 const BLOCKING_THREADS: usize = 2;
-/// How long an executor that ends waits for its blocking work, and how often it looks.
+/// How long an executor that ends waits for its blocking work.
 const BLOCKING_PATIENCE: Duration = Duration::from_secs(5);
-const BLOCKING_CHECK: Duration = Duration::from_millis(5);
 /// Name of the sentinel in each log directory; Kafka ignores files it does not know.
 pub const SENTINEL: &str = "corelog.probe";
 
@@ -124,11 +123,7 @@ async fn live<T, F: Future<Output = T>>(directories: Vec<PathBuf>, work: impl Fn
         open_first(&directory.join(SENTINEL)).await;
     }
     let result = work().await;
-    let mut patience = BLOCKING_PATIENCE;
-    while fs::under_way() > 0 && !patience.is_zero() {
-        timer::sleep(BLOCKING_CHECK).await;
-        patience = patience.saturating_sub(BLOCKING_CHECK);
-    }
+    timer::wait_until(|| fs::under_way() == 0, BLOCKING_PATIENCE).await;
     result
 }
 

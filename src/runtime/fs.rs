@@ -124,8 +124,15 @@ pub async fn rename(from: &Path, to: &Path) -> io::Result<()> {
 /// # Errors
 /// What the operating system says, with the path.
 pub async fn remove_file(path: &Path) -> io::Result<()> {
-    let path = path.to_owned();
-    blocking(move || absent_is_fine(fs::remove_file(&path)).map_err(at(&path))).await
+    remove_files(vec![path.to_owned()]).await
+}
+
+/// Removes files; those that are not there are no error.
+///
+/// # Errors
+/// What the operating system says of the first that it cannot remove, with the path.
+pub async fn remove_files(paths: Vec<PathBuf>) -> io::Result<()> {
+    blocking(move || paths.iter().try_for_each(|path| absent_is_fine(fs::remove_file(path)).map_err(at(path)))).await
 }
 
 /// Removes a folder and all in it; one that is not there is no error.

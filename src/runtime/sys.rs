@@ -20,8 +20,6 @@ use rustix::{
     mm::{self, Advice, MapFlags, ProtFlags},
 };
 
-use crate::types::limits::IO_ALIGNMENT;
-
 /// Options of mimalloc 3 that its binding has no names for (`mi_option_e`): how long free memory is kept, in milliseconds,
 /// and how much of it at least is given back at once, in KiB; each with its default.
 const PURGE_DELAY: (mi_option_t, i64) = (15, 1_000);
@@ -30,6 +28,8 @@ const MINIMAL_PURGE_SIZE: (mi_option_t, i64) = (44, 0);
 /// Rings that were asked for with [`IoringSetupFlags::COOP_TASKRUN`], whether or not this kernel knows it.
 static COOPERATIVE_RINGS: AtomicU32 = AtomicU32::new(0);
 
+/// Bytes of the smallest page that a kernel has.
+const SMALL_PAGE: usize = 4 << 10;
 /// Bytes of a huge page; where the kernel's are larger, it takes others.
 pub(super) const HUGE_PAGE: usize = 2 << 20;
 
@@ -165,7 +165,7 @@ impl Mapping {
     pub(super) fn cleared() -> io::Result<Self> {
         let huge = Self::of(HUGE_PAGE)?.aligned().map_or_else(|| Self::of(2 * HUGE_PAGE).map(Self::aligned_part), Ok)?;
         huge.advise(Advice::LinuxHugepage);
-        for at in (0..HUGE_PAGE).step_by(IO_ALIGNMENT) {
+        for at in (0..HUGE_PAGE).step_by(SMALL_PAGE) {
             // SAFETY: the byte lies in the mapping, which nobody else knows.
             unsafe { huge.start.as_ptr().add(at).write_volatile(0) };
         }
@@ -312,7 +312,7 @@ mod tests {
     #[test]
     fn huge_pages_lie_where_they_can_and_are_whole() {
         // Odd places, as far as the kernel allows: at most one of the first two is aligned.
-        let odd = [Mapping::of(HUGE_PAGE + IO_ALIGNMENT).unwrap(), Mapping::of(HUGE_PAGE + IO_ALIGNMENT).unwrap()];
+        let odd = [Mapping::of(HUGE_PAGE + SMALL_PAGE).unwrap(), Mapping::of(HUGE_PAGE + SMALL_PAGE).unwrap()];
         let parts = odd.map(|_odd| Mapping::of(2 * HUGE_PAGE).unwrap().aligned_part());
         for huge in parts.into_iter().chain([Mapping::cleared().unwrap()]) {
             assert_eq!((huge.start.align_offset(HUGE_PAGE), huge.bytes), (0, HUGE_PAGE));
