@@ -1,10 +1,9 @@
 //! Where tests put their files, and which ports they use.
 
 use std::{
-    collections::BTreeSet,
     net::TcpListener,
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use tempfile::TempDir;
@@ -35,16 +34,22 @@ pub(crate) fn cache() -> PathBuf {
 }
 
 /// A loopback port P such that P and P+1 were free a moment ago, and that no other test of this process got.
+///
+/// It lies below those that Linux gives to outgoing connections and to listeners without a port (32768 and up): one of them
+/// could take it before the broker listens, or while a broker is started again.
 pub(crate) fn port() -> u16 {
-    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
-    let mut given = GIVEN.lock().unwrap();
-    loop {
-        let first = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = first.local_addr().unwrap().port();
-        let Some(next) = port.checked_add(1) else { continue };
-        if !given.contains(&port) && !given.contains(&next) && TcpListener::bind(("127.0.0.1", next)).is_ok() {
-            given.extend([port, next]);
+    const FIRST: u32 = 10_000;
+    const PAIRS: u32 = 11_000;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    // Two test processes at one time begin at different places.
+    let begin = std::process::id().wrapping_mul(997);
+    for _ in 0..PAIRS {
+        let pair = begin.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) % PAIRS;
+        let port = u16::try_from(FIRST + 2 * pair).unwrap();
+        let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if free(port) && free(port + 1) {
             return port;
         }
     }
+    panic!("no two ports in a row are free between {FIRST} and {}", FIRST + 2 * PAIRS);
 }
