@@ -5,7 +5,7 @@
 #
 #   targets.sh [FILE...]     scenario files, by path or by name (batches-16KiB); without any, all of perf/scenarios with targets
 #
-# Prints one Markdown table at the end: load | target | measured | held or missed. One comparison that fails does not end the
+# Prints one Markdown table at the end: load | target | measured | ceiling of this host | held or missed. One comparison that fails does not end the
 # others, and counts as missed. Ends with 1 if a target was missed.
 #
 # RESULTS (./targets-results: FILE.json and FILE.html, table.md, log), DATA (./targets-data: where the brokers write; the device
@@ -47,7 +47,7 @@ for name in "${files[@]}"; do
 done
 began=$(date +%s)
 # shellcheck disable=SC2086
-"$corelog" bench compare --scenario "${files[@]}" --only-of-targets --prepare-again 3s --data-dir "$data" --results "$results" ${OPTIONS:-} \
+"$corelog" bench compare --scenario "${files[@]}" --only-of-targets --prepare-again 3s --data-dir "$data" --ceilings "$data" --results "$results" ${OPTIONS:-} \
   > >(tee "$results/log" >&2) 2>&1 &
 comparing=$!
 # It stops its brokers when it is told to end: nothing is left running, and what there is already is shown.

@@ -7,7 +7,9 @@ use std::sync::atomic::AtomicBool;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    bare::{Bare, Shape},
     beside,
+    bound::Bound,
     ceiling::Ceilings,
     compare_table::show,
     plan::Plan,
@@ -39,6 +41,15 @@ pub struct Round {
     pub against: Option<String>,
     /// In the order of the contestants.
     pub plans: Vec<(Plan, Option<Beside>)>,
+    /// As in [`CaseRuns`].
+    pub bare: Option<Bare>,
+}
+
+impl Round {
+    /// How the first contestant's load is seen by a device; `None` if it writes nothing.
+    pub fn shape(&self) -> Option<Shape> {
+        self.plans.first().and_then(|(plan, _)| Shape::of(plan))
+    }
 }
 
 /// All runs of a comparison.
@@ -71,6 +82,9 @@ pub struct CaseRuns {
     pub against: Option<String>,
     /// Per turn, a run of every contestant.
     pub turns: Vec<Vec<RunReport>>,
+    /// What the device alone does of the first contestant's load, if that was asked for.
+    #[serde(default)]
+    pub bare: Option<Bare>,
 }
 
 /// Runs every contestant of every case `turns` times. `progress` hears whose turn it is.
@@ -84,7 +98,7 @@ pub fn compare(
     interrupt: &AtomicBool,
     progress: &mut dyn FnMut(&str, &Plan, Progress<'_>),
 ) -> Result<Comparison, RunError> {
-    let case = |round: &Round| CaseRuns { name: round.name.clone(), against: round.against.clone(), turns: Vec::new() };
+    let case = |round: &Round| CaseRuns { name: round.name.clone(), against: round.against.clone(), turns: Vec::new(), bare: round.bare };
     let mut comparison = Comparison {
         schema_version: SCHEMA_VERSION,
         title: heading.title,
@@ -227,6 +241,8 @@ pub struct Verdict<'a> {
     /// The same in words, with its spread, both sides of a ratio and what their acknowledgements were worth; or why there
     /// is none.
     pub measured: String,
+    /// The most, or the least, that this host allows; `None` if nobody measured it.
+    pub ceiling: Option<Bound>,
     /// It was kept.
     pub met: bool,
 }
@@ -252,15 +268,17 @@ impl Verdict<'_> {
     pub fn words(&self) -> String {
         let case = self.target.case.as_ref().map(|case| format!(" ({case})")).unwrap_or_default();
         let met = if self.met { "MET" } else { "MISSED" };
-        format!("{met:<6} {}{case} {}: {}", self.target.figure, self.limit(), self.measured)
+        let ceiling = self.ceiling.map(|ceiling| format!("; ceiling {}", ceiling.words())).unwrap_or_default();
+        format!("{met:<6} {}{case} {}: {}{ceiling}", self.target.figure, self.limit(), self.measured)
     }
 }
 
 /// What a target compares: the first contestant's figure, and what it is divided by.
-struct Sides<'a> {
-    metric: &'static Metric,
-    case: &'a CaseRuns,
-    other: Option<(&'a CaseRuns, usize)>,
+pub(super) struct Sides<'a> {
+    pub(super) metric: &'static Metric,
+    pub(super) case: &'a CaseRuns,
+    /// The case and the contestant of it.
+    pub(super) other: Option<(&'a CaseRuns, usize)>,
 }
 
 impl Sides<'_> {
@@ -293,7 +311,7 @@ impl Comparison {
             target.at_least.is_none_or(|bound| value >= bound) && target.at_most.is_none_or(|bound| value <= bound)
         };
         let Some(sides) = self.sides(target) else {
-            return Verdict { target, value: None, measured: "not measured".to_owned(), met: false };
+            return Verdict { target, value: None, measured: "not measured".to_owned(), ceiling: None, met: false };
         };
         let spread = sides.value(target.best);
         let value = spread.map(|spread| spread.median);
@@ -312,7 +330,7 @@ impl Comparison {
                 }
             }
         };
-        Verdict { target, value, measured, met }
+        Verdict { target, value, measured, ceiling: self.bound(&sides, target.best), met }
     }
 
     fn sides<'a>(&'a self, target: &Target) -> Option<Sides<'a>> {
@@ -388,6 +406,7 @@ mod tests {
             name: name.to_owned(),
             against: None,
             turns: figures.iter().map(|(ours, theirs)| vec![run(*ours), run(*theirs)]).collect(),
+            bare: None,
         };
         let mut comparison = Comparison {
             schema_version: SCHEMA_VERSION,

@@ -5,14 +5,14 @@
 //!                  producer, consumer: lanes, pure; sending: their bytes out
 //!                  group: members of a consumer group beside them, threads that block
 //!                  schedule: when; body: what; verify: was it kept; tally: counts and histograms
-//! process: what the broker's process used; ceiling: what the host can do
+//! process: what the broker's process used; ceiling: what the host can do; bare: what its device can do of one load
 //!
 //! scenario (a file) -> beside (one run, or two at once) -> compare (turns), search (rates)
 //! document: any result as JSON -> table, compare_table: text; page, plot: HTML; contrast: two results
 //! ```
 //!
-//! Threads of its own, epoll and a monotonic clock: nothing of the broker's runtime, so that nothing of it is in the
-//! figures. A figure is printed only if it is what it says; a run in which a record was lost, doubled, moved or changed
+//! Threads of its own, epoll and a monotonic clock: nothing of the broker's runtime (but in `bare`), so that nothing of it is in
+//! the figures. A figure is printed only if it is what it says; a run in which a record was lost, doubled, moved or changed
 //! fails.
 
 pub mod settings;
@@ -50,6 +50,8 @@ pub mod search;
 pub mod peer;
 
 pub mod ceiling;
+pub mod bare;
+mod bound;
 mod disk;
 pub mod document;
 pub mod contrast;

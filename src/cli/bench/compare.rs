@@ -19,7 +19,7 @@ use crate::load::{
     settings::{Settings, Span},
 };
 
-use super::{Common, Failure, Live, failure, scenario, unwritten};
+use super::{Common, Failure, Live, failure, host::BareDevice, scenario, unwritten};
 
 /// Less than this free under the data of the brokers is too little for any comparison.
 const FREE_BYTES_MIN: u64 = 4 << 30;
@@ -117,7 +117,9 @@ pub(super) fn run(args: &CompareArgs, interrupt: &AtomicBool) -> Result<(), Fail
     }
     // Whatever is wrong with files and loads is said before anything starts.
     let jobs = jobs(args, &settings)?;
-    let mut place = Place { args, cpus: broker_cpus.unwrap_or_default(), started: Vec::new(), ports: 0 };
+    let cpus = broker_cpus.unwrap_or_default();
+    let bare = BareDevice::new(args.common.ceilings.as_deref(), &cpus)?;
+    let mut place = Place { args, cpus, started: Vec::new(), ports: 0, bare };
     place.check_room(&jobs)?;
     if let Some(folder) = &args.results {
         std::fs::create_dir_all(folder).map_err(|error| unwritten(folder, &error))?;
@@ -287,6 +289,7 @@ struct Place<'a> {
     started: Vec<(Broker, Started)>,
     /// Brokers started so far: each gets ports of its own.
     ports: u16,
+    bare: BareDevice<'a>,
 }
 
 impl Place<'_> {
@@ -305,7 +308,8 @@ impl Place<'_> {
         self.started.retain(|(broker, _)| job.entries.iter().any(|entry| entry.broker == *broker));
         let kept: Vec<bool> = job.entries.iter().map(|entry| self.started.iter().any(|(broker, _)| *broker == entry.broker)).collect();
         let addresses = job.entries.iter().map(|entry| self.address(entry, live)).collect::<Result<Vec<_>, _>>()?;
-        let rounds = job.cases.iter().map(|case| round(case, &job.entries, &addresses)).collect::<Result<Vec<_>, _>>()?;
+        let mut rounds = job.cases.iter().map(|case| round(case, &job.entries, &addresses)).collect::<Result<Vec<_>, _>>()?;
+        self.bare.beside(&mut rounds, live)?;
         for (at, kept) in kept.into_iter().enumerate() {
             let time_ms = if kept { job.prepare_ms.min(self.args.prepare_again.0) } else { job.prepare_ms };
             prepare(&job.entries[at].name, &rounds, at, time_ms, interrupt, live).map_err(failure)?;
@@ -347,7 +351,7 @@ fn round(case: &Case, entries: &[Entry], addresses: &[String]) -> Result<Round, 
         })
     });
     let plans = plans.collect::<Result<_, _>>().map_err(|error| Failure::Usage(error.0))?;
-    Ok(Round { name: case.name.clone(), against: case.against.clone(), plans })
+    Ok(Round { name: case.name.clone(), against: case.against.clone(), plans, bare: None })
 }
 
 /// Puts the load of the first case on a contestant, without measuring it.

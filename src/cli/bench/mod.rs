@@ -1,6 +1,7 @@
 //! `corelog bench`: the load harness.
 
 mod compare;
+mod host;
 mod report;
 mod scenario;
 mod search;
@@ -20,13 +21,12 @@ use clap::{Args, Subcommand};
 
 use crate::load::{
     RunError,
-    ceiling::{self, Ceilings, Effort},
+    ceiling::Ceilings,
     document::Document,
     drive::Second,
     gate::Gate,
     page,
     plan::Plan,
-    process,
     report::{RunReport, SecondReport},
     run::{self, Progress},
     settings::Settings,
@@ -141,7 +141,7 @@ impl Common {
     fn ceilings(&self, broker_cpus: &str, live: &Live) -> Result<Option<Ceilings>, Failure> {
         let Some(folder) = &self.ceilings else { return Ok(None) };
         live.say("measuring the host");
-        measure(folder, broker_cpus, self.settings.cpus.as_deref().unwrap_or_default()).map(Some)
+        host::measure(folder, broker_cpus, self.settings.cpus.as_deref().unwrap_or_default()).map(Some)
     }
 
     /// Prints and writes the result, then fails for faults and for figures beyond their bounds.
@@ -168,7 +168,7 @@ pub(super) fn run(command: &BenchCommand) -> Result<(), Failure> {
         BenchCommand::Compare(args) => compare::run(args, &interrupt),
         BenchCommand::Search(args) => search::run(args, &interrupt),
         BenchCommand::Ceilings(args) => {
-            let found = measure(&args.folder, &args.broker_cpus, &args.cpus)?;
+            let found = host::measure(&args.folder, &args.broker_cpus, &args.cpus)?;
             say(&format!("{}\n", found.words()))
         }
         BenchCommand::Report(args) => report::run(args),
@@ -187,14 +187,6 @@ fn one(args: &RunArgs, interrupt: &AtomicBool) -> Result<(), Failure> {
         std::fs::write(path, crate::load::hlog::log(&report)).map_err(|error| unwritten(path, &error))?;
     }
     args.common.conclude(&Document::Run(Box::new(report)))
-}
-
-fn measure(folder: &Path, broker_cpus: &str, client_cpus: &str) -> Result<Ceilings, Failure> {
-    let cores = |list: &str| match list {
-        "" => Ok(Vec::new()),
-        list => process::parse_cores(list).ok_or_else(|| Failure::Usage(format!("{list:?} is no list of cores, such as 1 or 2-3,5"))),
-    };
-    ceiling::measure(folder, &cores(broker_cpus)?, &cores(client_cpus)?, Effort::FULL).map_err(failure)
 }
 
 fn failure(error: RunError) -> Failure {

@@ -14,7 +14,7 @@ use crate::load::{
     settings::Settings,
 };
 
-use super::{Common, Failure, Live, failure};
+use super::{Common, Failure, Live, failure, host::BareDevice};
 
 #[derive(Args, Debug)]
 pub(in crate::cli) struct ScenarioArgs {
@@ -34,9 +34,11 @@ pub(super) fn run(args: &ScenarioArgs, interrupt: &AtomicBool) -> Result<(), Fai
     let scenarios = args.files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
     let live = Live::new();
     let ceilings = args.common.ceilings("", &live)?;
+    let mut bare = BareDevice::new(args.common.ceilings.as_deref(), "")?;
     let mut parts = Vec::new();
     for scenario in &scenarios {
-        let rounds = scenario.cases(&settings).iter().map(round).collect::<Result<Vec<_>, _>>()?;
+        let mut rounds = scenario.cases(&settings).iter().map(round).collect::<Result<Vec<_>, _>>()?;
+        bare.beside(&mut rounds, &live)?;
         let heading = Heading {
             title: scenario.title.clone(),
             about: about(scenario),
@@ -60,7 +62,7 @@ pub(super) fn run(args: &ScenarioArgs, interrupt: &AtomicBool) -> Result<(), Fai
 
 fn round(case: &Case) -> Result<Round, Failure> {
     let plans = case.plans(|_: &mut Settings| {}).map_err(|error| Failure::Usage(error.0))?;
-    Ok(Round { name: case.name.clone(), against: case.against.clone(), plans: vec![plans] })
+    Ok(Round { name: case.name.clone(), against: case.against.clone(), plans: vec![plans], bare: None })
 }
 
 /// Reads a scenario file.

@@ -17,13 +17,13 @@ pub(in crate::cli) struct TargetsArgs {
 }
 
 pub(super) fn run(args: &TargetsArgs) -> Result<(), Failure> {
-    let mut table = "| load | target | measured | |\n|---|---|---|---|\n".to_owned();
+    let mut table = "| load | target | measured | ceiling | |\n|---|---|---|---|---|\n".to_owned();
     let mut missed = 0;
     for file in &args.files {
         match Document::read(file) {
             Ok(document) => rows(&document, &mut table, &mut missed),
             Err(error) => {
-                table.push_str(&format!("| {} | all | no result: {} | **missed** |\n", stem(file), cell(&error)));
+                table.push_str(&format!("| {} | all | no result: {} | | **missed** |\n", stem(file), cell(&error)));
                 missed += 1;
             }
         }
@@ -45,11 +45,12 @@ fn rows_of(comparison: &Comparison, table: &mut String, missed: &mut usize) {
         let load = verdict.target.case.as_ref().map_or_else(|| comparison.title.clone(), |case| format!("{}: {case}", comparison.title));
         *missed += usize::from(!verdict.met);
         let held = if verdict.met { "held" } else { "**missed**" };
-        table.push_str(&format!("| {} | {} | {} | {held} |\n", cell(&load), cell(&verdict.bound()), cell(&verdict.measured)));
+        let ceiling = verdict.ceiling.map(|ceiling| ceiling.words()).unwrap_or_default();
+        table.push_str(&format!("| {} | {} | {} | {ceiling} | {held} |\n", cell(&load), cell(&verdict.bound()), cell(&verdict.measured)));
     }
     // Figures of a run with faults are no figures.
     for fault in comparison.faults() {
-        table.push_str(&format!("| {} | no faults | {} | **missed** |\n", cell(&comparison.title), cell(&fault)));
+        table.push_str(&format!("| {} | no faults | {} | | **missed** |\n", cell(&comparison.title), cell(&fault)));
         *missed += 1;
     }
 }
