@@ -5,6 +5,8 @@
 
 use crate::types::Offset;
 
+use super::entries::{Entries, Parts};
+
 /// Bytes of an entry.
 pub(super) const ENTRY_BYTES: usize = 8;
 
@@ -14,16 +16,30 @@ struct Entry {
     position: u32,
 }
 
+impl Entry {
+    fn of(bytes: &[u8; ENTRY_BYTES]) -> Self {
+        let (relative, position) = bytes.split_at(4);
+        Self { relative: word(relative), position: word(position) }
+    }
+
+    fn bytes(self) -> [u8; ENTRY_BYTES] {
+        let mut bytes = [0; ENTRY_BYTES];
+        bytes[..4].copy_from_slice(&self.relative.to_be_bytes());
+        bytes[4..].copy_from_slice(&self.position.to_be_bytes());
+        bytes
+    }
+}
+
 /// The entries of one segment. Invariant: offsets and positions rise strictly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct OffsetIndex {
     base: Offset,
-    entries: Vec<Entry>,
+    entries: Entries<ENTRY_BYTES>,
 }
 
 impl OffsetIndex {
     pub(super) fn new(base: Offset) -> Self {
-        Self { base, entries: Vec::new() }
+        Self { base, entries: Entries::default() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -42,39 +58,31 @@ impl OffsetIndex {
         if relative > i32::MAX as u32 || position > i32::MAX as u32 {
             return;
         }
-        if self.entries.last().is_some_and(|entry| entry.relative >= relative || entry.position >= position) {
+        if self.last().is_some_and(|entry| entry.relative >= relative || entry.position >= position) {
             return;
         }
-        self.entries.push(Entry { relative, position });
+        self.entries.push(Entry { relative, position }.bytes());
     }
 
     /// Where a walk over batches must start to find the one that holds `offset`: the nearest entry at or before it.
     pub(super) fn position_of(&self, offset: Offset) -> u64 {
         let relative = u32::try_from(offset.since(self.base).max(0)).unwrap_or(u32::MAX);
-        let after = self.entries.partition_point(|entry| entry.relative <= relative);
-        after.checked_sub(1).map_or(0, |index| u64::from(self.entries[index].position))
+        self.position_before(self.entries.partition_point(|entry| Entry::of(entry).relative <= relative))
     }
 
     /// The start of a batch that is the nearest known one at or before `position`.
     pub(super) fn batch_at_or_before(&self, position: u64) -> u64 {
-        let after = self.entries.partition_point(|entry| u64::from(entry.position) <= position);
-        after.checked_sub(1).map_or(0, |index| u64::from(self.entries[index].position))
+        self.position_before(self.entries.partition_point(|entry| u64::from(Entry::of(entry).position) <= position))
     }
 
     /// The entries of batches that start before `position`, as the file holds them.
-    pub(super) fn encode_below(&self, position: u64) -> Vec<u8> {
-        let keep = self.entries.partition_point(|entry| u64::from(entry.position) < position);
-        let mut bytes = Vec::with_capacity(keep * ENTRY_BYTES);
-        for entry in &self.entries[..keep] {
-            bytes.extend_from_slice(&entry.relative.to_be_bytes());
-            bytes.extend_from_slice(&entry.position.to_be_bytes());
-        }
-        bytes
+    pub(super) fn encode_below(&self, position: u64) -> Parts {
+        self.entries.first(self.entries.partition_point(|entry| u64::from(Entry::of(entry).position) < position))
     }
 
     /// The whole file.
-    pub(super) fn encode(&self) -> Vec<u8> {
-        self.encode_below(u64::MAX)
+    pub(super) fn encode(&self) -> Parts {
+        self.entries.first(self.entries.len())
     }
 
     /// Reads a file of a segment with `segment_bytes` bytes; `None` if it cannot be one: then it is rebuilt. Zeroes
@@ -84,31 +92,40 @@ impl OffsetIndex {
         if !rest.is_empty() {
             return None;
         }
-        let mut index = Self { base, entries: Vec::with_capacity(chunks.len()) };
+        let mut index = Self::new(base);
         for (number, chunk) in chunks.iter().enumerate() {
-            let (relative, position) = chunk.split_at(4);
-            let entry = Entry { relative: word(relative), position: word(position) };
+            let entry = Entry::of(chunk);
             // An entry of zeroes is none: the first batch needs no entry.
             if entry == (Entry { relative: 0, position: 0 }) {
                 return chunks[number..].as_flattened().iter().all(|byte| *byte == 0).then_some(index);
             }
-            let rises = index.entries.last().is_none_or(|last| last.relative < entry.relative && last.position < entry.position);
+            let rises = index.last().is_none_or(|last| last.relative < entry.relative && last.position < entry.position);
             if !rises || entry.relative > i32::MAX as u32 || u64::from(entry.position) >= segment_bytes {
                 return None;
             }
-            index.entries.push(entry);
+            index.entries.push(*chunk);
         }
         Some(index)
     }
 
     /// Bytes of memory it takes.
     pub(super) fn memory(&self) -> usize {
-        self.entries.capacity() * size_of::<Entry>()
+        self.entries.memory()
     }
 
     /// Gives memory back that no further entry needs.
     pub(super) fn shrink(&mut self) {
-        self.entries.shrink_to_fit();
+        self.entries.shrink();
+    }
+
+    fn last(&self) -> Option<Entry> {
+        self.entries.last().map(Entry::of)
+    }
+
+    /// Where the batch of the entry before the one at `index` starts; the segment's beginning before the first.
+    fn position_before(&self, index: usize) -> u64 {
+        let entry = index.checked_sub(1).and_then(|before| self.entries.get(before));
+        entry.map_or(0, |entry| u64::from(Entry::of(entry).position))
     }
 }
 
@@ -151,7 +168,7 @@ mod tests {
     fn space_allocated_ahead_is_not_read_as_entries() {
         let mut index = OffsetIndex::new(Offset::ZERO);
         index.push(offset(3), 4096);
-        let mut bytes = index.encode();
+        let mut bytes = index.encode().joined().into_owned();
         bytes.resize(64, 0);
         assert_eq!(OffsetIndex::decode(Offset::ZERO, &bytes, 1 << 20), Some(index));
         bytes[63] = 1;
@@ -170,7 +187,7 @@ mod tests {
                 position += u64::from(bytes);
                 index.push(offset(last), position);
             }
-            prop_assert_eq!(OffsetIndex::decode(offset(7), &index.encode(), position + 1), Some(index));
+            prop_assert_eq!(OffsetIndex::decode(offset(7), &index.encode().joined(), position + 1), Some(index));
         }
 
         #[test]

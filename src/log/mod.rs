@@ -57,6 +57,7 @@ pub use shared::{LogShared, SharedLimits, StorageFailure};
 mod checkpoint;
 mod epoch_file;
 mod epochs;
+mod entries;
 mod index;
 mod names;
 mod producers;

@@ -231,11 +231,11 @@ impl<'a> Recovery<'a> {
             return None;
         }
         let indexes = Indexes {
-            offsets: OffsetIndex::decode(state.active, &state.offset_index, state.position)?,
-            times: TimeIndex::decode(state.active, &state.time_index)?,
+            offsets: OffsetIndex::decode(state.active, &state.offset_index.joined(), state.position)?,
+            times: TimeIndex::decode(state.active, &state.time_index.joined())?,
         };
         let most = self.shared.producers_per_partition;
-        let producers = snapshot::decode(&state.producers, self.options.now_ms, most).ok()?;
+        let producers = snapshot::decode(&state.producers.joined(), self.options.now_ms, most).ok()?;
         Some((active, indexes, producers))
     }
 

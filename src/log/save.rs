@@ -1,7 +1,11 @@
 //! Writing down what is known of a log: in the background while it runs, so that a restart after a crash reads little,
 //! and at its end, so that a restart reads nothing.
 
-use std::{io, path::PathBuf, rc::Rc};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    rc::Rc,
+};
 
 use crate::{
     runtime::fs,
@@ -11,6 +15,7 @@ use crate::{
 use super::{
     checkpoint,
     durable::DurableEnd,
+    entries::Parts,
     log::Log,
     names::{self, Kind},
     seal,
@@ -70,9 +75,9 @@ impl Log {
                 largest: None,
                 first_timestamp: self.tail.first_timestamp,
                 sealed,
-                offset_index: Vec::new(),
-                time_index: Vec::new(),
-                producers: snapshot::encode(&self.producers),
+                offset_index: Parts::default(),
+                time_index: Parts::default(),
+                producers: snapshot::encode(&self.producers).into(),
             },
         }
     }
@@ -103,11 +108,11 @@ impl Log {
         let (log, length) = (active.path(Kind::Log), active.length.get());
         fs::blocking(move || {
             trim(&log, length)?;
-            std::fs::write(names::path(&folder, Kind::Index, state.active), &state.offset_index)?;
-            std::fs::write(names::path(&folder, Kind::TimeIndex, state.active), &state.time_index)?;
-            std::fs::write(names::path(&folder, Kind::Snapshot, end), &state.producers)?;
+            write(&names::path(&folder, Kind::Index, state.active), &state.offset_index)?;
+            write(&names::path(&folder, Kind::TimeIndex, state.active), &state.time_index)?;
+            write(&names::path(&folder, Kind::Snapshot, end), &state.producers)?;
             std::fs::write(folder.join(names::LEADER_EPOCHS), epochs)?;
-            std::fs::write(folder.join(names::STATE), state.encode())
+            write(&folder.join(names::STATE), &state.encode())
         })
         .await?;
         active.close();
@@ -115,9 +120,14 @@ impl Log {
     }
 }
 
+/// Makes a file with this content, or gives it to the one that is there.
+fn write(path: &Path, content: &Parts) -> io::Result<()> {
+    content.write_to(std::fs::File::create(path)?)
+}
+
 /// Cuts a file to its size; leaves one alone that has it. A segment that nothing was written to since the log rolled has no
 /// file yet and gets one.
-fn trim(path: &std::path::Path, length: u64) -> io::Result<()> {
+fn trim(path: &Path, length: u64) -> io::Result<()> {
     let is_exact = std::fs::metadata(path).is_ok_and(|file| file.len() == length);
     if is_exact {
         return Ok(());
@@ -131,11 +141,11 @@ impl Save {
             return Ok(());
         }
         let _stay = self.folder.stay().await;
-        let (path, bytes) = (self.folder.path().join(names::STATE), self.state.encode());
+        let (path, state) = (self.folder.path().join(names::STATE), self.state);
         fs::blocking(move || {
             // Replaced as a whole, so that a process that dies leaves the old or the new one. Not flushed: see `state`.
             let beside = path.with_extension("state.tmp");
-            std::fs::write(&beside, bytes)?;
+            write(&beside, &state.encode())?;
             std::fs::rename(&beside, &path)
         })
         .await

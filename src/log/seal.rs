@@ -6,6 +6,7 @@ use std::{io, rc::Rc};
 use crate::{runtime::fs, types::Offset};
 
 use super::{
+    entries::Parts,
     names::{self, Kind},
     prepare::NextSegment,
     segment::{Folder, Segment, Stage},
@@ -68,26 +69,26 @@ pub(super) fn push_last_time(segment: &Segment) {
 
 /// Writes the producer state as of `offset`.
 pub(super) async fn write_snapshot(folder: &Folder, spares: &Spares, offset: Offset, bytes: Vec<u8>) -> io::Result<()> {
-    write_files(folder, spares, vec![(Kind::Snapshot, offset, bytes)]).await
+    write_files(folder, spares, vec![(Kind::Snapshot, offset, bytes.into())]).await
 }
 
 /// Makes small files of segments whose content is durable. A name may be lost in a crash: what the file says is found in the
 /// batches as well.
-async fn write_files(folder: &Folder, spares: &Spares, files: Vec<(Kind, Offset, Vec<u8>)>) -> io::Result<()> {
+async fn write_files(folder: &Folder, spares: &Spares, files: Vec<(Kind, Offset, Parts)>) -> io::Result<()> {
     let _stay = folder.stay().await;
     let path = folder.path();
     let places: Vec<_> = files
         .into_iter()
-        .map(|(kind, offset, bytes)| (names::path(&path, kind, offset), spares.take(kind, folder), bytes))
+        .map(|(kind, offset, content)| (names::path(&path, kind, offset), spares.take(kind, folder), content))
         .collect();
     fs::blocking(move || {
-        for (path, spare, bytes) in places {
+        for (path, spare, content) in places {
             if let Some(spare) = spare
-                && spare::write_again(&spare, &path, &bytes)?
+                && spare::write_again(&spare, &path, &content)?
             {
                 continue;
             }
-            std::fs::write(&path, bytes)?;
+            content.write_to(std::fs::File::create(&path)?)?;
             sync_path(&path)?;
         }
         Ok(())

@@ -12,7 +12,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    io::{self, ErrorKind, Write},
+    io::{self, ErrorKind},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
@@ -26,6 +26,7 @@ use crate::{
 };
 
 use super::{
+    entries::Parts,
     names::{self, Kind},
     runway::align_down,
     segment::Folder,
@@ -123,12 +124,12 @@ pub(super) async fn remove(folder: &Folder, spares: Vec<Spare>) -> io::Result<()
 ///
 /// # Errors
 /// What the operating system says.
-pub(super) fn write_again(from: &Path, to: &Path, bytes: &[u8]) -> io::Result<bool> {
+pub(super) fn write_again(from: &Path, to: &Path, content: &Parts) -> io::Result<bool> {
     if !is_ours(from)? {
         return Ok(false);
     }
-    let mut file = std::fs::OpenOptions::new().write(true).truncate(true).open(from)?;
-    file.write_all(bytes)?;
+    let file = std::fs::OpenOptions::new().write(true).truncate(true).open(from)?;
+    content.write_to(&file)?;
     file.sync_all()?;
     std::fs::rename(from, to)?;
     Ok(true)
@@ -174,12 +175,13 @@ mod tests {
     fn a_file_with_a_second_name_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let [old, new, backup] = ["old", "new", "backup"].map(|name| folder.path().join(name));
-        assert!(!write_again(&old, &new, b"x").unwrap(), "it is gone");
+        let content = |text: &str| Parts::from(text.as_bytes().to_vec());
+        assert!(!write_again(&old, &new, &content("x")).unwrap(), "it is gone");
         std::fs::write(&old, "long before").unwrap();
         std::fs::hard_link(&old, &backup).unwrap();
-        assert!(!write_again(&old, &new, b"x").unwrap());
+        assert!(!write_again(&old, &new, &content("x")).unwrap());
         assert!(!old.exists() && !new.exists() && std::fs::read(&backup).unwrap() == b"long before");
-        assert!(write_again(&backup, &new, b"now").unwrap());
+        assert!(write_again(&backup, &new, &content("now")).unwrap());
         assert!(!backup.exists() && std::fs::read(&new).unwrap() == b"now");
     }
 }

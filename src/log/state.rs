@@ -7,6 +7,8 @@
 
 use crate::{record::Timestamped, types::Offset};
 
+use super::entries::Parts;
+
 const VERSION: u32 = 1;
 const NONE: i64 = i64::MIN;
 
@@ -32,21 +34,18 @@ pub(super) struct State {
     /// All older segments.
     pub(super) sealed: Vec<SealedState>,
     /// `.index` of the active segment up to `end`.
-    pub(super) offset_index: Vec<u8>,
+    pub(super) offset_index: Parts,
     /// `.timeindex` of the active segment up to `end`.
-    pub(super) time_index: Vec<u8>,
+    pub(super) time_index: Parts,
     /// Producer snapshot at `end`.
-    pub(super) producers: Vec<u8>,
+    pub(super) producers: Parts,
 }
 
 impl State {
-    pub(super) fn encode(&self) -> Vec<u8> {
-        let blobs = [&self.offset_index, &self.time_index, &self.producers];
-        let size = 96 + self.sealed.len() * 32 + blobs.iter().map(|blob| blob.len() + 8).sum::<usize>();
-        let mut bytes = Vec::with_capacity(size);
-        bytes.extend_from_slice(&VERSION.to_be_bytes());
-        bytes.extend_from_slice(&[0; 4]);
-        let mut put = |value: i64| bytes.extend_from_slice(&value.to_be_bytes());
+    /// Where the indexes are long: for a thread that may take its time.
+    pub(super) fn encode(&self) -> Parts {
+        let mut head = Vec::with_capacity(96 + self.sealed.len() * 32);
+        let mut put = |value: i64| head.extend_from_slice(&value.to_be_bytes());
         put(self.active.get());
         put(self.position as i64);
         put(self.end.get());
@@ -58,13 +57,14 @@ impl State {
             put(segment.length as i64);
             put_largest(&mut put, segment.largest);
         }
-        for blob in blobs {
-            bytes.extend_from_slice(&(blob.len() as u64).to_be_bytes());
-            bytes.extend_from_slice(blob);
+        let mut fields = Parts::from(head);
+        for blob in [&self.offset_index, &self.time_index, &self.producers] {
+            fields.extend(Parts::from((blob.len() as u64).to_be_bytes().to_vec()));
+            fields.extend(blob.clone());
         }
-        let crc = crc32c::crc32c(&bytes[8..]);
-        bytes[4..8].copy_from_slice(&crc.to_be_bytes());
-        bytes
+        let mut parts = Parts::from([VERSION.to_be_bytes(), fields.crc32c().to_be_bytes()].concat());
+        parts.extend(fields);
+        parts
     }
 
     /// `None` if the bytes are not a whole, undamaged file of this version.
@@ -121,11 +121,11 @@ fn long(input: &mut &[u8]) -> Option<i64> {
     Some(i64::from_be_bytes(*bytes))
 }
 
-fn blob(input: &mut &[u8]) -> Option<Vec<u8>> {
+fn blob(input: &mut &[u8]) -> Option<Parts> {
     let length = usize::try_from(long(input)?).ok()?;
     let (bytes, rest) = input.split_at_checked(length)?;
     *input = rest;
-    Some(bytes.to_vec())
+    Some(bytes.to_vec().into())
 }
 
 #[cfg(test)]
@@ -145,15 +145,15 @@ mod tests {
             largest: largest(sealed),
             first_timestamp: None,
             sealed: (0..sealed).map(|number| SealedState { base: Offset::saturating(number as i64), length: 7, largest: largest(number) }).collect(),
-            offset_index: blob.clone(),
-            time_index: Vec::new(),
-            producers: blob,
+            offset_index: blob.clone().into(),
+            time_index: Parts::default(),
+            producers: blob.into(),
         }
     }
 
     #[test]
     fn damage_is_noticed() {
-        let bytes = state(2, vec![1, 2, 3]).encode();
+        let bytes = state(2, vec![1, 2, 3]).encode().joined().into_owned();
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x10;
@@ -166,7 +166,7 @@ mod tests {
         #[test]
         fn states_read_back(sealed in 0usize..5, blob in proptest::collection::vec(any::<u8>(), 0..50)) {
             let state = state(sealed, blob);
-            prop_assert_eq!(State::decode(&state.encode()), Some(state));
+            prop_assert_eq!(State::decode(&state.encode().joined()), Some(state));
         }
 
         /// With a right checksum, so that the fields are read.

@@ -6,22 +6,24 @@
 
 use crate::{record::Timestamped, types::Offset};
 
+use super::entries::{Entries, Parts};
+
 /// Bytes of an entry.
 pub(super) const ENTRY_BYTES: usize = 12;
 
-/// As the file holds it, because an array of `(i64, u32)` would waste a quarter of the memory.
+/// As the file holds it.
 type Entry = [u8; ENTRY_BYTES];
 
 /// The entries of one segment. Invariant: timestamps rise strictly, offsets never fall.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TimeIndex {
     base: Offset,
-    entries: Vec<Entry>,
+    entries: Entries<ENTRY_BYTES>,
 }
 
 impl TimeIndex {
     pub(super) fn new(base: Offset) -> Self {
-        Self { base, entries: Vec::new() }
+        Self { base, entries: Entries::default() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -50,24 +52,23 @@ impl TimeIndex {
     /// The largest timestamp noted for an offset below `end`.
     pub(super) fn last_below(&self, end: Offset) -> Option<Timestamped> {
         let keep = self.entries.partition_point(|entry| self.read(entry).offset < end);
-        keep.checked_sub(1).map(|index| self.read(&self.entries[index]))
+        self.before(keep)
     }
 
     /// Where a search for `timestamp` or later may start: no record before the batch that ends at this offset is as late.
     pub(super) fn offset_before(&self, timestamp: i64) -> Offset {
         let after = self.entries.partition_point(|entry| time_of(entry) < timestamp);
-        after.checked_sub(1).map_or(self.base, |index| self.read(&self.entries[index]).offset)
+        self.before(after).map_or(self.base, |entry| entry.offset)
     }
 
     /// The entries for offsets below `end`, as the file holds them.
-    pub(super) fn encode_below(&self, end: Offset) -> Vec<u8> {
-        let keep = self.entries.partition_point(|entry| self.read(entry).offset < end);
-        self.entries[..keep].as_flattened().to_vec()
+    pub(super) fn encode_below(&self, end: Offset) -> Parts {
+        self.entries.first(self.entries.partition_point(|entry| self.read(entry).offset < end))
     }
 
     /// The whole file.
-    pub(super) fn encode(&self) -> Vec<u8> {
-        self.entries.as_flattened().to_vec()
+    pub(super) fn encode(&self) -> Parts {
+        self.entries.first(self.entries.len())
     }
 
     /// Reads a file; `None` if it cannot be one: then it is rebuilt. Zeroes after the last entry are the space that Kafka
@@ -77,7 +78,7 @@ impl TimeIndex {
         if !rest.is_empty() {
             return None;
         }
-        let mut index = Self { base, entries: Vec::with_capacity(chunks.len()) };
+        let mut index = Self::new(base);
         for (number, entry) in chunks.iter().enumerate() {
             // An entry of zeroes is none: no record is from 1970.
             if *entry == [0; ENTRY_BYTES] {
@@ -94,12 +95,17 @@ impl TimeIndex {
 
     /// Bytes of memory it takes.
     pub(super) fn memory(&self) -> usize {
-        self.entries.capacity() * ENTRY_BYTES
+        self.entries.memory()
     }
 
     /// Gives memory back that no further entry needs.
     pub(super) fn shrink(&mut self) {
-        self.entries.shrink_to_fit();
+        self.entries.shrink();
+    }
+
+    /// The entry before the one at `index`.
+    fn before(&self, index: usize) -> Option<Timestamped> {
+        index.checked_sub(1).and_then(|before| self.entries.get(before)).map(|entry| self.read(entry))
     }
 
     fn read(&self, entry: &Entry) -> Timestamped {
@@ -148,7 +154,7 @@ mod tests {
                 last = at(last.timestamp + time, last.offset.get() + records);
                 index.push(last);
             }
-            let mut bytes = index.encode();
+            let mut bytes = index.encode().joined().into_owned();
             bytes.resize(bytes.len() + ahead * ENTRY_BYTES, 0);
             prop_assert_eq!(TimeIndex::decode(Offset::saturating(7), &bytes), Some(index));
         }
