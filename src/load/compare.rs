@@ -87,7 +87,8 @@ pub struct CaseRuns {
     pub bare: Option<Bare>,
 }
 
-/// Runs every contestant of every case `turns` times. `progress` hears whose turn it is.
+/// Runs every contestant of every case `turns` times. `turn_of` is called before each run with the contestant's place, `progress` hears
+/// whose turn it is.
 ///
 /// # Errors
 /// If a run cannot be carried out.
@@ -96,6 +97,7 @@ pub fn compare(
     rounds: &[Round],
     turns: usize,
     interrupt: &AtomicBool,
+    turn_of: &mut dyn FnMut(usize),
     progress: &mut dyn FnMut(&str, &Plan, Progress<'_>),
 ) -> Result<Comparison, RunError> {
     let case = |round: &Round| CaseRuns { name: round.name.clone(), against: round.against.clone(), turns: Vec::new(), bare: round.bare };
@@ -112,7 +114,8 @@ pub fn compare(
     for turn in 0..turns {
         for (at, round) in rounds.iter().enumerate() {
             let mut reports = Vec::new();
-            for (name, (plan, beside)) in comparison.contestants.iter().zip(&round.plans) {
+            for (place, (name, (plan, beside))) in comparison.contestants.iter().zip(&round.plans).enumerate() {
+                turn_of(place);
                 // What the others left to be written is written before the clock runs.
                 rustix::fs::sync();
                 let mut who = format!("turn {}/{turns}, {name}", turn + 1);

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -13,7 +14,7 @@ use crate::client::session::Session;
 
 use super::{
     clock::{self, SECOND_NS},
-    process,
+    process::{self, Process},
     setup::RunError,
     worker,
 };
@@ -22,6 +23,11 @@ use super::{
 const START_NS: u64 = 180 * SECOND_NS;
 /// Longest that it may take to stop before it is killed.
 const STOP_NS: u64 = 20 * SECOND_NS;
+/// Longest that it may go on with what its last load left it to do before it is paused: a JVM compiles.
+const SETTLE_NS: u64 = 10 * SECOND_NS;
+/// How long it is watched at a time, and the part of a core that counts as nothing: an idle Kafka takes a tenth.
+const WATCH_NS: u64 = SECOND_NS / 2;
+const QUIET_SHARE: f64 = 0.2;
 /// The script that runs Apache Kafka, so that a binary alone can compare.
 const KAFKA: &str = include_str!("../../perf/peers/kafka.sh");
 
@@ -43,6 +49,9 @@ pub struct Started {
     directory: PathBuf,
     /// `host:port` of it.
     pub address: String,
+    /// The broker itself, if it was found: a script may have started it as another process.
+    process: Option<Process>,
+    paused: bool,
 }
 
 impl Started {
@@ -59,8 +68,9 @@ impl Started {
         let errors = log.try_clone().map_err(RunError::host("make a broker's log"))?;
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
         let child = spawn_on(command, cpus)?;
-        let mut started = Self { child, directory, address: format!("127.0.0.1:{port}") };
+        let mut started = Self { child, directory, address: format!("127.0.0.1:{port}"), process: None, paused: false };
         started.wait_until_it_answers(name)?;
+        started.process = Process::listening_on(SocketAddr::from(([127, 0, 0, 1], port)));
         Ok(started)
     }
 
@@ -89,7 +99,37 @@ impl Started {
         lines.into_iter().rev().collect::<Vec<_>>().join(" / ")
     }
 
+    /// Keeps the process from running until [`Started::resume`]: what an idle broker does beside another one, on the same core,
+    /// would be measured as that one's slowness. It may come to rest before.
+    pub fn pause(&mut self) {
+        let Some(process) = self.process.clone().filter(|_| !self.paused) else { return };
+        let until = clock::now_ns() + SETTLE_NS;
+        loop {
+            let before = process.usage();
+            clock::pause(WATCH_NS);
+            let used = process.usage().since(&before).cpu_s.unwrap_or_default();
+            if used < QUIET_SHARE * WATCH_NS as f64 / SECOND_NS as f64 || clock::now_ns() > until {
+                break;
+            }
+        }
+        self.paused = self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn resume(&mut self) {
+        if self.paused {
+            self.paused = !self.signal(Signal::CONT);
+        }
+    }
+
+    fn signal(&self, signal: Signal) -> bool {
+        let pid = self.process.as_ref().and_then(|process| Pid::from_raw(i32::try_from(process.pid).ok()?));
+        pid.is_some_and(|pid| kill_process(pid, signal).is_ok())
+    }
+
     fn stop(&mut self) -> io::Result<()> {
+        // A process that is kept from running does not hear that it is to end.
+        self.resume();
         if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
             && self.child.try_wait()?.is_none()
         {
@@ -172,4 +212,40 @@ fn spawn_on(mut command: Command, cpus: &str) -> Result<Child, RunError> {
     let thread = std::thread::Builder::new().name("spawn".to_owned()).spawn(spawn);
     let spawned = thread.map_err(RunError::host("start a thread"))?.join();
     spawned.unwrap_or_else(|_| Err(io::Error::other("the thread failed"))).map_err(RunError::host("start a broker"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_paused_broker_stands_still_and_can_be_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = folder.path().join("broker");
+        std::fs::create_dir(&directory).unwrap();
+        let child = Command::new("sleep").arg("60").spawn().unwrap();
+        let process = Process { pid: child.id() };
+        let state = |pid: u32| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            stat.rsplit_once(") ").and_then(|(_, fields)| fields.chars().next())
+        };
+        let becomes = |wanted: char| {
+            let until = clock::now_ns() + SECOND_NS;
+            while state(process.pid) != Some(wanted) && clock::now_ns() < until {
+                clock::pause(1_000_000);
+            }
+            state(process.pid) == Some(wanted)
+        };
+        let mut broker = Started { child, directory, address: String::new(), process: Some(process.clone()), paused: false };
+        broker.pause();
+        assert!(becomes('T'));
+        broker.pause();
+        broker.resume();
+        assert!(becomes('S'));
+        broker.pause();
+        let began = clock::now_ns();
+        drop(broker);
+        assert!(clock::now_ns() - began < STOP_NS / 2, "it hears that it is to end");
+        assert_eq!(state(process.pid), None);
+    }
 }

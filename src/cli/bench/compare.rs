@@ -72,6 +72,10 @@ pub(in crate::cli) struct CompareArgs {
     /// The same for a broker that is kept from the scenario before; never longer than --prepare.
     #[arg(long, value_name = "TIME", default_value = "5s")]
     prepare_again: Span,
+    /// Stop the processes of started brokers that have no turn (SIGSTOP), after they have come to rest: what an idle one does takes
+    /// a part of the core that they share. A JVM compiles less meanwhile: give it a longer --prepare.
+    #[arg(long)]
+    pause_others: bool,
     /// Setting of the corelog that is started, as KEY=VALUE; may be given several times.
     #[arg(long = "override", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
@@ -312,13 +316,24 @@ impl Place<'_> {
         self.bare.beside(&mut rounds, live)?;
         for (at, kept) in kept.into_iter().enumerate() {
             let time_ms = if kept { job.prepare_ms.min(self.args.prepare_again.0) } else { job.prepare_ms };
+            self.turn_of(&job.entries[at]);
             prepare(&job.entries[at].name, &rounds, at, time_ms, interrupt, live).map_err(failure)?;
         }
-        compare(job.heading.clone(), &rounds, job.turns, interrupt, &mut |turn, plan, what| {
+        compare(job.heading.clone(), &rounds, job.turns, interrupt, &mut |at| self.turn_of(&job.entries[at]), &mut |turn, plan, what| {
             let whose = if job.name.is_empty() { turn.to_owned() } else { format!("{}, {turn}", job.name) };
             live.show(&whose, plan, &what);
         })
         .map_err(failure)
+    }
+
+    /// Only the contestant's broker runs from now on, of those that were started, if that is wanted.
+    fn turn_of(&mut self, entry: &Entry) {
+        if !self.args.pause_others {
+            return;
+        }
+        let (own, others): (Vec<_>, Vec<_>) = self.started.iter_mut().partition(|(broker, _)| *broker == entry.broker);
+        others.into_iter().for_each(|(_, other)| other.pause());
+        own.into_iter().for_each(|(_, own)| own.resume());
     }
 
     /// Where the contestant's broker answers; starts it if it is not there yet.

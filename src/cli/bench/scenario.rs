@@ -45,7 +45,7 @@ pub(super) fn run(args: &ScenarioArgs, interrupt: &AtomicBool) -> Result<(), Fai
             contestants: vec!["broker".to_owned()],
             targets: scenario.targets.clone(),
         };
-        let mut result = compare(heading, &rounds, args.turns.max(1), interrupt, &mut |turn, plan, what| {
+        let mut result = compare(heading, &rounds, args.turns.max(1), interrupt, &mut |_| {}, &mut |turn, plan, what| {
             live.show(&format!("{}, {turn}", scenario.title), plan, &what);
         })
         .map_err(failure)?;
