@@ -24,21 +24,15 @@ impl Bound {
 }
 
 impl Comparison {
-    /// The ceiling of what a target compares: that of the first contestant over what it is divided by, as that was measured; over
-    /// the other's ceiling where two loads of the first contestant are compared.
+    /// The ceiling of what a target compares: that of the first contestant, over what it is divided by as that was measured.
     pub(super) fn bound(&self, sides: &Sides<'_>, best: bool) -> Option<Bound> {
         let (value, by) = self.ceiling_of(sides.case, sides.metric)?;
         let Some((other, at)) = sides.other else { return Some(Bound { value, is_ratio: false, by }) };
-        let theirs = if at == 0 {
-            // Latencies of two loads differ by what each finds in its way, not by what the device needs for one request.
-            Some(other).filter(|_| sides.metric.more_is_better).and_then(|other| self.ceiling_of(other, sides.metric))?.0
-        } else {
-            let theirs = other.spread(at, sides.metric)?;
-            match (best, sides.metric.more_is_better) {
-                (false, _) => theirs.median,
-                (true, true) => theirs.high,
-                (true, false) => theirs.low,
-            }
+        let theirs = other.spread(at, sides.metric)?;
+        let theirs = match (best, sides.metric.more_is_better) {
+            (false, _) => theirs.median,
+            (true, true) => theirs.high,
+            (true, false) => theirs.low,
         };
         Some(Bound { value: value / theirs, is_ratio: true, by })
     }
@@ -127,7 +121,7 @@ mod tests {
         };
         let words: Vec<String> = comparison.verdicts().iter().map(|verdict| verdict.ceiling.map_or_else(String::new, |bound| bound.words())).collect();
         let device = "(device alone)";
-        let expected = [&format!("4.00x {device}"), &format!("2.00x {device}"), &format!("0.800x {device}"), &format!("0.200 {device}"), "", "", "", "3000 (loopback)"];
+        let expected = [&format!("4.00x {device}"), &format!("2.00x {device}"), &format!("2.67x {device}"), &format!("0.200 {device}"), "", "", "", "3000 (loopback)"];
         assert_eq!(words, expected);
     }
 }
