@@ -2,7 +2,7 @@
 //! partition in files of its own, on files whose blocks were all written before. The ceiling of every durable figure.
 //!
 //! One executor of the runtime on the broker's core, because sixteen writes at once need a ring; all else of the harness does
-//! without it. Takes about two seconds and 512 MiB of disk for each shape of load, and removes what it wrote.
+//! without it. Takes some three seconds and 512 MiB of disk for each shape of load, and removes what it wrote.
 
 use std::{
     cell::{Cell, RefCell},
@@ -34,8 +34,10 @@ use super::{
 
 /// More files than that change nothing.
 const FILES_MAX: usize = 1024;
+/// Bytes in flight; more of them change nothing either, and would take gigabytes.
+const IN_FLIGHT_BYTES_MAX: usize = 64 << 20;
 /// Bytes of one write when the files are filled.
-const FILL_BYTES: usize = 1 << 20;
+const FILL_BYTES: usize = 256 << 10;
 /// Writes that a file has room for at least, before one comes where another was.
 const WRITES_MIN: u64 = 8;
 
@@ -56,7 +58,9 @@ impl Shape {
         let files = usize::try_from(plan.partitions).unwrap_or(1).clamp(1, FILES_MAX);
         // At a rate that is held, what comes finds nothing in its way: one at a time is the best that can happen to it.
         let in_flight = if plan.arrivals.is_some() { 1 } else { plan.producers * plan.in_flight };
-        (plan.mode != Mode::Fetch).then_some(Self { files, request_bytes: plan.shape.batch_bytes, in_flight })
+        let request_bytes = plan.shape.batch_bytes;
+        let in_flight = in_flight.min(IN_FLIGHT_BYTES_MAX / request_bytes.max(1)).max(1);
+        (plan.mode != Mode::Fetch).then_some(Self { files, request_bytes, in_flight })
     }
 
     /// Bytes of the writes that `requests` make if they come together: one write for each partition.
