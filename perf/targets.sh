@@ -5,8 +5,8 @@
 #
 #   targets.sh [FILE...]     scenario files, by path or by name (batches-16KiB); without any, all of perf/scenarios with targets
 #
-# Prints one Markdown table at the end: load | target | measured | ceiling of this host | held or missed. One comparison that fails does not end the
-# others, and counts as missed. Ends with 1 if a target was missed.
+# Prints one Markdown table at the end: load | target | measured | ceiling of this host | held or missed. One comparison that
+# fails does not end the others, and counts as missed. Ends with 1 if a target was missed.
 #
 # RESULTS (./targets-results: FILE.json and FILE.html, table.md, log), DATA (./targets-data: where the brokers write; the device
 # under it is measured; removed at the end), CORELOG (target/release/corelog), KAFKA_LIBS (as for peers/kafka.sh),

@@ -78,10 +78,15 @@ pub struct Bare {
     pub shape: Shape,
     /// Requests a second: all in flight written together and then flushed, or in two halves that take turns, whichever is more.
     pub requests_per_s: f64,
-    /// The same in MB (10^6 bytes) of requests.
-    pub mb_per_s: f64,
     /// Milliseconds for a write and the flush behind it, where there is one at a time.
     pub latency: Option<Latency>,
+}
+
+impl Bare {
+    /// The same requests in MB (10^6 bytes) a second.
+    pub fn mb_per_s(&self) -> f64 {
+        self.requests_per_s * self.shape.request_bytes as f64 / 1e6
+    }
 }
 
 /// Of one request at a time, in milliseconds.
@@ -120,10 +125,9 @@ fn measure_in(folder: &Path, cores: &[usize], shape: Shape, effort: Effort) -> i
             let halves = if shape.in_flight < 2 { None } else { Some(device.rate(2, effort).await?) };
             let whole = device.rate(1, effort).await?;
             let requests_per_s = halves.map_or(whole, |halves| halves.max(whole));
-            let mb_per_s = requests_per_s * shape.request_bytes as f64 / 1e6;
             let ms = |quantile: f64| device.latencies.borrow().value_at_quantile(quantile) as f64 / 1e6;
             let latency = (shape.in_flight == 1).then(|| Latency { p50_ms: ms(0.5), p99_ms: ms(0.99) });
-            Ok(Bare { shape, requests_per_s, mb_per_s, latency })
+            Ok(Bare { shape, requests_per_s, latency })
         }
     })?;
     running.join()?.pop().unwrap_or_else(|| Err(io::Error::other("nothing was measured")))
@@ -250,7 +254,7 @@ mod tests {
         let effort = Effort { file_bytes: 8 << 20, length_ns: SECOND_NS / 20 };
         let many = measure(folder.path(), &[], Shape { files: 4, request_bytes: 5000, in_flight: 8 }, effort).unwrap();
         assert!(many.requests_per_s > 16.0 && many.latency.is_none(), "{many:?}");
-        assert!((many.mb_per_s - many.requests_per_s * 5e-3).abs() < 1e-6, "{many:?}");
+        assert!((many.mb_per_s() - many.requests_per_s * 5e-3).abs() < 1e-6, "{many:?}");
         let one = measure(folder.path(), &[], Shape { files: 1, request_bytes: 5000, in_flight: 1 }, effort).unwrap();
         assert!(one.latency.is_some_and(|latency| 0.0 < latency.p50_ms && latency.p50_ms <= latency.p99_ms), "{one:?}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);

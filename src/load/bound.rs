@@ -29,11 +29,7 @@ impl Comparison {
         let (value, by) = self.ceiling_of(sides.case, sides.metric)?;
         let Some((other, at)) = sides.other else { return Some(Bound { value, is_ratio: false, by }) };
         let theirs = other.spread(at, sides.metric)?;
-        let theirs = match (best, sides.metric.more_is_better) {
-            (false, _) => theirs.median,
-            (true, true) => theirs.high,
-            (true, false) => theirs.low,
-        };
+        let theirs = if best { sides.metric.best(theirs) } else { theirs.median };
         Some(Bound { value: value / theirs, is_ratio: true, by })
     }
 
@@ -42,7 +38,7 @@ impl Comparison {
         let report = case.turns.first()?.first()?;
         let bare = case.bare.filter(|_| report.identity.durability == Durability::Flushed);
         match metric.name {
-            "produced MB/s" => Some((bare?.mb_per_s, DEVICE)),
+            "produced MB/s" => Some((bare?.mb_per_s(), DEVICE)),
             "requests/s" => Some((bare?.requests_per_s, DEVICE)),
             "p50 ms" => Some((bare?.latency?.p50_ms, DEVICE)),
             "p99 ms" => Some((bare?.latency?.p99_ms, DEVICE)),
@@ -79,7 +75,7 @@ mod tests {
             name: name.to_owned(),
             against: None,
             turns: theirs.iter().map(|theirs| vec![run(300.0, durability), run(*theirs, Durability::PageCache)]).collect(),
-            bare: Some(Bare { shape, requests_per_s: device, mb_per_s: device / 1e3, latency }),
+            bare: Some(Bare { shape, requests_per_s: device, latency }),
         }
     }
 

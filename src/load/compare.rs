@@ -175,6 +175,11 @@ impl Metric {
         (self.read)(report)
     }
 
+    /// The best of several.
+    pub fn best(&self, spread: Spread) -> f64 {
+        if self.more_is_better { spread.high } else { spread.low }
+    }
+
     /// The one of this name.
     pub fn named(name: &str) -> Option<&'static Self> {
         METRICS.iter().find(|metric| metric.name == name)
@@ -291,8 +296,7 @@ impl Sides<'_> {
         if !best {
             return self.case.ratio(0, (case, at), self.metric);
         }
-        let theirs = case.spread(at, self.metric)?;
-        let best = if self.metric.more_is_better { theirs.high } else { theirs.low };
+        let best = self.metric.best(case.spread(at, self.metric)?);
         Spread::of(self.case.values(0, self.metric).map(|value| value / best))
     }
 }

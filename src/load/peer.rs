@@ -102,7 +102,7 @@ impl Started {
     /// Keeps the process from running until [`Started::resume`]: what an idle broker does beside another one, on the same core,
     /// would be measured as that one's slowness. It may come to rest before.
     pub fn pause(&mut self) {
-        let Some(process) = self.process.clone().filter(|_| !self.paused) else { return };
+        let Some(process) = self.process.as_ref().filter(|_| !self.paused) else { return };
         let until = clock::now_ns() + SETTLE_NS;
         loop {
             let before = process.usage();
@@ -112,28 +112,21 @@ impl Started {
                 break;
             }
         }
-        self.paused = self.signal(Signal::STOP);
+        self.paused = signal(process.pid, Signal::STOP).is_ok();
     }
 
     /// Lets it go on.
     pub fn resume(&mut self) {
-        if self.paused {
-            self.paused = !self.signal(Signal::CONT);
+        if let Some(process) = self.process.as_ref().filter(|_| self.paused) {
+            self.paused = signal(process.pid, Signal::CONT).is_err();
         }
-    }
-
-    fn signal(&self, signal: Signal) -> bool {
-        let pid = self.process.as_ref().and_then(|process| Pid::from_raw(i32::try_from(process.pid).ok()?));
-        pid.is_some_and(|pid| kill_process(pid, signal).is_ok())
     }
 
     fn stop(&mut self) -> io::Result<()> {
         // A process that is kept from running does not hear that it is to end.
         self.resume();
-        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
-            && self.child.try_wait()?.is_none()
-        {
-            kill_process(pid, Signal::TERM)?;
+        if self.child.try_wait()?.is_none() {
+            signal(self.child.id(), Signal::TERM)?;
         }
         let until = clock::now_ns() + STOP_NS;
         while self.child.try_wait()?.is_none() {
@@ -151,6 +144,11 @@ impl Drop for Started {
         // There is nobody to tell; what is left is a folder under the one that was named for it.
         let _ = self.stop();
     }
+}
+
+fn signal(pid: u32, signal: Signal) -> io::Result<()> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(|| io::Error::other("no such process id"))?;
+    Ok(kill_process(pid, signal)?)
 }
 
 fn command(kind: &Kind, port: u16, directory: &Path) -> Result<Command, RunError> {

@@ -7,7 +7,9 @@
 
 use std::{
     borrow::Cow,
+    fs::File,
     io::{self, Write},
+    path::Path,
 };
 
 use bytes::Bytes;
@@ -47,8 +49,13 @@ impl<const BYTES: usize> Entries<BYTES> {
         }
     }
 
+    /// The entry before the one at `index`; `None` before the first.
+    pub(super) fn before(&self, index: usize) -> Option<&[u8; BYTES]> {
+        self.get(index.checked_sub(1)?)
+    }
+
     pub(super) fn last(&self) -> Option<&[u8; BYTES]> {
-        self.len().checked_sub(1).and_then(|index| self.get(index))
+        self.before(self.len())
     }
 
     /// How many entries at the beginning satisfy `is_before`, which holds for none behind the first that does not.
@@ -129,7 +136,15 @@ impl Parts {
         }
     }
 
-    /// Writes all of them to a file; waits for the disk, so for a thread that may.
+    /// Makes a file of them, or gives them to the one that is there; waits for the disk, so for a thread that may.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub(super) fn write_as(&self, path: &Path) -> io::Result<()> {
+        self.write_to(File::create(path)?)
+    }
+
+    /// Writes all of them to a file; as [`Parts::write_as`].
     ///
     /// # Errors
     /// What the operating system says.

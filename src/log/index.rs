@@ -124,8 +124,7 @@ impl OffsetIndex {
 
     /// Where the batch of the entry before the one at `index` starts; the segment's beginning before the first.
     fn position_before(&self, index: usize) -> u64 {
-        let entry = index.checked_sub(1).and_then(|before| self.entries.get(before));
-        entry.map_or(0, |entry| u64::from(Entry::of(entry).position))
+        self.entries.before(index).map_or(0, |entry| u64::from(Entry::of(entry).position))
     }
 }
 

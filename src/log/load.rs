@@ -28,7 +28,8 @@ impl Segment {
     /// Calls `ask` with the indexes, which are loaded if need be.
     pub(super) async fn with_indexes<T>(self: &Rc<Self>, shared: &LogShared, ask: impl FnOnce(&Indexes) -> T) -> io::Result<T> {
         if self.indexes.borrow().is_none() {
-            let indexes = self.load_indexes(shared).await?;
+            let mut indexes = self.load_indexes(shared).await?;
+            indexes.shrink();
             let mut place = self.indexes.borrow_mut();
             // Another reader may have been faster; in an active segment its indexes may have grown meanwhile.
             place.get_or_insert(indexes);

@@ -55,9 +55,9 @@ pub use shared::{LogShared, SharedLimits, StorageFailure};
 
 // Pure state and file formats.
 mod checkpoint;
+mod entries;
 mod epoch_file;
 mod epochs;
-mod entries;
 mod index;
 mod names;
 mod producers;

@@ -274,10 +274,7 @@ impl Gone {
         let path = self.folder.path();
         fs::blocking(move || {
             for (base, kind) in bases.iter().flat_map(|base| Kind::OF_SEGMENT.map(|kind| (*base, kind))) {
-                match std::fs::rename(names::path(&path, kind, base), names::deleted(&path, kind, base)) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                    _ => {}
-                }
+                fs::absent_is_fine(std::fs::rename(names::path(&path, kind, base), names::deleted(&path, kind, base)))?;
             }
             Ok(())
         })

@@ -108,21 +108,16 @@ impl Log {
         let (log, length) = (active.path(Kind::Log), active.length.get());
         fs::blocking(move || {
             trim(&log, length)?;
-            write(&names::path(&folder, Kind::Index, state.active), &state.offset_index)?;
-            write(&names::path(&folder, Kind::TimeIndex, state.active), &state.time_index)?;
-            write(&names::path(&folder, Kind::Snapshot, end), &state.producers)?;
+            state.offset_index.write_as(&names::path(&folder, Kind::Index, state.active))?;
+            state.time_index.write_as(&names::path(&folder, Kind::TimeIndex, state.active))?;
+            state.producers.write_as(&names::path(&folder, Kind::Snapshot, end))?;
             std::fs::write(folder.join(names::LEADER_EPOCHS), epochs)?;
-            write(&folder.join(names::STATE), &state.encode())
+            state.encode().write_as(&folder.join(names::STATE))
         })
         .await?;
         active.close();
         Ok(())
     }
-}
-
-/// Makes a file with this content, or gives it to the one that is there.
-fn write(path: &Path, content: &Parts) -> io::Result<()> {
-    content.write_to(std::fs::File::create(path)?)
 }
 
 /// Cuts a file to its size; leaves one alone that has it. A segment that nothing was written to since the log rolled has no
@@ -145,7 +140,7 @@ impl Save {
         fs::blocking(move || {
             // Replaced as a whole, so that a process that dies leaves the old or the new one. Not flushed: see `state`.
             let beside = path.with_extension("state.tmp");
-            write(&beside, &state.encode())?;
+            state.encode().write_as(&beside)?;
             std::fs::rename(&beside, &path)
         })
         .await

@@ -50,8 +50,7 @@ async fn finish(segment: &Rc<Segment>, shared: &LogShared, spares: &Spares) -> i
 async fn write_indexes(segment: &Segment, spares: &Spares) -> io::Result<()> {
     push_last_time(segment);
     let Some((offsets, times)) = segment.indexes.borrow_mut().as_mut().map(|indexes| {
-        indexes.offsets.shrink();
-        indexes.times.shrink();
+        indexes.shrink();
         (indexes.offsets.encode(), indexes.times.encode())
     }) else {
         return Ok(());
@@ -88,7 +87,7 @@ async fn write_files(folder: &Folder, spares: &Spares, files: Vec<(Kind, Offset,
             {
                 continue;
             }
-            content.write_to(std::fs::File::create(&path)?)?;
+            content.write_as(&path)?;
             sync_path(&path)?;
         }
         Ok(())

@@ -164,6 +164,12 @@ impl Indexes {
     pub(super) fn memory(&self) -> usize {
         self.offsets.memory() + self.times.memory()
     }
+
+    /// Gives memory back that no further entry needs.
+    pub(super) fn shrink(&mut self) {
+        self.offsets.shrink();
+        self.times.shrink();
+    }
 }
 
 /// One segment. Invariants: `base <= next`; `length` bytes hold whole batches of `base..next`.

@@ -8,7 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::types::{Offset, Uuid};
+use crate::{
+    runtime::fs::absent_is_fine,
+    types::{Offset, Uuid},
+};
 
 use super::{
     checkpoint,
@@ -162,10 +165,7 @@ fn end_of(path: &Path) -> io::Result<Option<Offset>> {
 }
 
 fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result,
-    }
+    absent_is_fine(fs::remove_file(path))
 }
 
 fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {

@@ -105,7 +105,7 @@ impl TimeIndex {
 
     /// The entry before the one at `index`.
     fn before(&self, index: usize) -> Option<Timestamped> {
-        index.checked_sub(1).and_then(|before| self.entries.get(before)).map(|entry| self.read(entry))
+        self.entries.before(index).map(|entry| self.read(entry))
     }
 
     fn read(&self, entry: &Entry) -> Timestamped {

@@ -144,7 +144,11 @@ pub async fn remove_dir_all(path: &Path) -> io::Result<()> {
     blocking(move || absent_is_fine(fs::remove_dir_all(&path)).map_err(at(&path))).await
 }
 
-fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
+/// What it is to a removal or a renaming that there was nothing: no error.
+///
+/// # Errors
+/// All others.
+pub fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result,

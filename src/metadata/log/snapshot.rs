@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    load::LogError,
+    load::{LogError, remove_if_there},
     names,
     reader::{BatchReader, ReadError},
 };
@@ -127,10 +127,7 @@ struct BatchWriter {
 impl BatchWriter {
     fn create(path: &Path, epoch: i32, now_ms: i64) -> io::Result<Self> {
         // A file left over from an earlier try is read-only.
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        remove_if_there(path)?;
         let file = OpenOptions::new().write(true).create_new(true).open(path)?;
         let epoch = LeaderEpoch(epoch);
         let batch = BatchBuilder::new().at(Offset::ZERO, epoch);
