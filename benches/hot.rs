@@ -43,6 +43,8 @@ const OPERATIONS: &[(&str, u32, Operation)] = &[
     ("gather-64x1KiB", 50, gather),
     ("plan-hot-64KiB", 5000, plan),
     ("hop", 20_000, hop),
+    ("hop-and-back", 2_000, |count| hops(count, 1)),
+    ("hop-of-64", 64_000, |count| hops(count, 64)),
 ];
 
 fn main() {
@@ -198,4 +200,34 @@ fn hop(count: u32) -> Duration {
         start.elapsed()
     }
     executor::run_alone(move || run(count)).unwrap()
+}
+
+/// Messages to another shard, which sends one back for each `burst`; then the next ones go. Per message.
+fn hops(count: u32, burst: u32) -> Duration {
+    let (there, coming) = link::pair::<u32>(1024);
+    let (back, returning) = link::pair::<u32>(1024);
+    let is_last = move |message: u32| message % burst == burst - 1;
+    let other = move || async move {
+        let (into, out) = futures_lite::future::zip(coming.connect(), back.connect()).await;
+        while let Some(message) = into.recv().await {
+            if is_last(message) {
+                out.try_send(message).unwrap();
+            }
+        }
+    };
+    let other = std::thread::spawn(move || executor::run_alone(other).unwrap());
+    let this = move || async move {
+        let (out, into) = futures_lite::future::zip(there.connect(), returning.connect()).await;
+        let start = Instant::now();
+        for message in 0..count {
+            out.try_send(message).unwrap();
+            if is_last(message) {
+                black_box(into.recv().await);
+            }
+        }
+        start.elapsed()
+    };
+    let took = executor::run_alone(this).unwrap();
+    other.join().unwrap();
+    took
 }

@@ -41,8 +41,6 @@ pub struct Round {
     pub against: Option<String>,
     /// In the order of the contestants.
     pub plans: Vec<(Plan, Option<Beside>)>,
-    /// As in [`CaseRuns`].
-    pub bare: Option<Bare>,
 }
 
 impl Round {
@@ -100,7 +98,7 @@ pub fn compare(
     turn_of: &mut dyn FnMut(usize),
     progress: &mut dyn FnMut(&str, &Plan, Progress<'_>),
 ) -> Result<Comparison, RunError> {
-    let case = |round: &Round| CaseRuns { name: round.name.clone(), against: round.against.clone(), turns: Vec::new(), bare: round.bare };
+    let case = |round: &Round| CaseRuns { name: round.name.clone(), against: round.against.clone(), turns: Vec::new(), bare: None };
     let mut comparison = Comparison {
         schema_version: SCHEMA_VERSION,
         title: heading.title,

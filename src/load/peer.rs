@@ -199,7 +199,7 @@ fn spawn_on(mut command: Command, cpus: &str) -> Result<Child, RunError> {
     let cpus = if cpus.is_empty() {
         Vec::new()
     } else {
-        process::parse_cores(cpus).ok_or_else(|| RunError::Broker(format!("{cpus:?} is no list of cores")))?
+        process::parse_cores(cpus).map_err(|error| RunError::Broker(error.to_string()))?
     };
     let spawn = move || {
         if !cpus.is_empty() {

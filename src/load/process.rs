@@ -119,21 +119,26 @@ impl Usage {
 
 /// Cores in a kernel list such as `0-3,8`.
 pub fn count_cores(list: &str) -> Option<usize> {
-    parse_cores(list).map(|cores| cores.len())
+    parse_cores(list).ok().map(|cores| cores.len())
 }
 
-/// The cores of a kernel list such as `0-3,8`, or `None` if it is not one.
-pub fn parse_cores(list: &str) -> Option<Vec<usize>> {
-    let mut cores = Vec::new();
-    for part in list.split(',') {
+/// A text that names no cores.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no list of cores, such as 1 or 2-3,5")]
+pub struct NoCores(String);
+
+/// The cores of a kernel list such as `0-3,8`.
+///
+/// # Errors
+/// It is not one.
+pub fn parse_cores(list: &str) -> Result<Vec<usize>, NoCores> {
+    let range = |part: &str| {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         let (first, last): (usize, usize) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
-        if last < first || last - first > rustix::thread::CpuSet::MAX_CPU {
-            return None;
-        }
-        cores.extend(first..=last);
-    }
-    Some(cores)
+        (first <= last && last - first <= rustix::thread::CpuSet::MAX_CPU).then_some(first..=last)
+    };
+    let ranges: Option<Vec<_>> = list.split(',').map(range).collect();
+    Ok(ranges.ok_or_else(|| NoCores(list.to_owned()))?.into_iter().flatten().collect())
 }
 
 /// Clock ticks in a second of /proc, the same on all Linux architectures that corelog runs on.
@@ -190,10 +195,11 @@ mod tests {
 
     #[test]
     fn core_lists_are_read() {
-        assert_eq!(parse_cores("0-2,5"), Some(vec![0, 1, 2, 5]));
-        assert_eq!(parse_cores("1"), Some(vec![1]));
-        assert_eq!(parse_cores("2-1"), None);
-        assert_eq!(parse_cores("x"), None);
+        assert_eq!(parse_cores("0-2,5"), Ok(vec![0, 1, 2, 5]));
+        assert_eq!(parse_cores("1"), Ok(vec![1]));
+        for none in ["", "2-1", "x", "1,"] {
+            assert_eq!(parse_cores(none), Err(NoCores(none.to_owned())));
+        }
     }
 
     #[test]

@@ -368,7 +368,7 @@ impl Settings {
 
     fn cpus(&self) -> Result<Vec<usize>, PlanError> {
         let Some(list) = &self.cpus else { return Ok(Vec::new()) };
-        super::process::parse_cores(list).ok_or_else(|| PlanError(format!("{list:?} is no list of cores, such as 1 or 2-3,5")))
+        super::process::parse_cores(list).map_err(|error| PlanError(error.to_string()))
     }
 }
 

@@ -312,18 +312,20 @@ impl Place<'_> {
         self.started.retain(|(broker, _)| job.entries.iter().any(|entry| entry.broker == *broker));
         let kept: Vec<bool> = job.entries.iter().map(|entry| self.started.iter().any(|(broker, _)| *broker == entry.broker)).collect();
         let addresses = job.entries.iter().map(|entry| self.address(entry, live)).collect::<Result<Vec<_>, _>>()?;
-        let mut rounds = job.cases.iter().map(|case| round(case, &job.entries, &addresses)).collect::<Result<Vec<_>, _>>()?;
-        self.bare.beside(&mut rounds, live)?;
+        let rounds = job.cases.iter().map(|case| round(case, &job.entries, &addresses)).collect::<Result<Vec<_>, _>>()?;
+        let beside = self.bare.of(&rounds, live)?;
         for (at, kept) in kept.into_iter().enumerate() {
             let time_ms = if kept { job.prepare_ms.min(self.args.prepare_again.0) } else { job.prepare_ms };
             self.turn_of(&job.entries[at]);
             prepare(&job.entries[at].name, &rounds, at, time_ms, interrupt, live).map_err(failure)?;
         }
-        compare(job.heading.clone(), &rounds, job.turns, interrupt, &mut |at| self.turn_of(&job.entries[at]), &mut |turn, plan, what| {
+        let mut result = compare(job.heading.clone(), &rounds, job.turns, interrupt, &mut |at| self.turn_of(&job.entries[at]), &mut |turn, plan, what| {
             let whose = if job.name.is_empty() { turn.to_owned() } else { format!("{}, {turn}", job.name) };
             live.show(&whose, plan, &what);
         })
-        .map_err(failure)
+        .map_err(failure)?;
+        beside.put(&mut result);
+        Ok(result)
     }
 
     /// Only the contestant's broker runs from now on, of those that were started, if that is wanted.
@@ -366,7 +368,7 @@ fn round(case: &Case, entries: &[Entry], addresses: &[String]) -> Result<Round, 
         })
     });
     let plans = plans.collect::<Result<_, _>>().map_err(|error| Failure::Usage(error.0))?;
-    Ok(Round { name: case.name.clone(), against: case.against.clone(), plans, bare: None })
+    Ok(Round { name: case.name.clone(), against: case.against.clone(), plans })
 }
 
 /// Puts the load of the first case on a contestant, without measuring it.

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::load::{
     bare::{self, Bare},
     ceiling::{self, Ceilings, Effort},
-    compare::Round,
+    compare::{Comparison, Round},
     process,
 };
 
@@ -20,7 +20,7 @@ pub(super) fn measure(folder: &Path, broker_cpus: &str, client_cpus: &str) -> Re
 fn cores(list: &str) -> Result<Vec<usize>, Failure> {
     match list {
         "" => Ok(Vec::new()),
-        list => process::parse_cores(list).ok_or_else(|| Failure::Usage(format!("{list:?} is no list of cores, such as 1 or 2-3,5"))),
+        list => process::parse_cores(list).map_err(|error| Failure::Usage(error.to_string())),
     }
 }
 
@@ -37,21 +37,31 @@ impl<'a> BareDevice<'a> {
         Ok(Self { folder, cores: cores(broker_cpus)?, known: Vec::new() })
     }
 
-    /// Puts it beside each of `rounds` that writes.
-    pub(super) fn beside(&mut self, rounds: &mut [Round], live: &Live) -> Result<(), Failure> {
-        let Some(folder) = self.folder else { return Ok(()) };
-        for round in rounds {
-            let Some(shape) = round.shape() else { continue };
-            round.bare = match self.known.iter().find(|bare| bare.shape == shape) {
-                Some(known) => Some(*known),
-                None => {
-                    live.say("measuring the device without a broker");
-                    let measured = bare::measure(folder, &self.cores, shape, Effort::FULL).map_err(failure)?;
-                    self.known.push(measured);
-                    Some(measured)
-                }
-            };
+    /// What it does of each of `rounds`: nothing of those that write nothing.
+    pub(super) fn of(&mut self, rounds: &[Round], live: &Live) -> Result<BesideCases, Failure> {
+        rounds.iter().map(|round| self.of_one(round, live)).collect::<Result<_, _>>().map(BesideCases)
+    }
+
+    fn of_one(&mut self, round: &Round, live: &Live) -> Result<Option<Bare>, Failure> {
+        let (Some(folder), Some(shape)) = (self.folder, round.shape()) else { return Ok(None) };
+        if let Some(known) = self.known.iter().find(|bare| bare.shape == shape) {
+            return Ok(Some(*known));
         }
-        Ok(())
+        live.say("measuring the device without a broker");
+        let measured = bare::measure(folder, &self.cores, shape, Effort::FULL).map_err(failure)?;
+        self.known.push(measured);
+        Ok(Some(measured))
+    }
+}
+
+/// What the device does of the cases of a comparison, in their order.
+pub(super) struct BesideCases(Vec<Option<Bare>>);
+
+impl BesideCases {
+    /// Puts it beside them.
+    pub(super) fn put(self, comparison: &mut Comparison) {
+        for (case, bare) in comparison.cases.iter_mut().zip(self.0) {
+            case.bare = bare;
+        }
     }
 }

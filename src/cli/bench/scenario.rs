@@ -37,8 +37,8 @@ pub(super) fn run(args: &ScenarioArgs, interrupt: &AtomicBool) -> Result<(), Fai
     let mut bare = BareDevice::new(args.common.ceilings.as_deref(), "")?;
     let mut parts = Vec::new();
     for scenario in &scenarios {
-        let mut rounds = scenario.cases(&settings).iter().map(round).collect::<Result<Vec<_>, _>>()?;
-        bare.beside(&mut rounds, &live)?;
+        let rounds = scenario.cases(&settings).iter().map(round).collect::<Result<Vec<_>, _>>()?;
+        let beside = bare.of(&rounds, &live)?;
         let heading = Heading {
             title: scenario.title.clone(),
             about: about(scenario),
@@ -50,6 +50,7 @@ pub(super) fn run(args: &ScenarioArgs, interrupt: &AtomicBool) -> Result<(), Fai
         })
         .map_err(failure)?;
         result.ceilings.clone_from(&ceilings);
+        beside.put(&mut result);
         let partial = result.partial;
         parts.push(Document::Comparison(Box::new(result)));
         if partial {
@@ -62,7 +63,7 @@ pub(super) fn run(args: &ScenarioArgs, interrupt: &AtomicBool) -> Result<(), Fai
 
 fn round(case: &Case) -> Result<Round, Failure> {
     let plans = case.plans(|_: &mut Settings| {}).map_err(|error| Failure::Usage(error.0))?;
-    Ok(Round { name: case.name.clone(), against: case.against.clone(), plans: vec![plans], bare: None })
+    Ok(Round { name: case.name.clone(), against: case.against.clone(), plans: vec![plans] })
 }
 
 /// Reads a scenario file.
