@@ -6,11 +6,11 @@
 #
 # CORELOG (target/release/corelog), TURNS (2), SECONDS_EACH (5), ALONE (6: runs of one client with one request at a time, each with a
 # topic and a connection of its own: with two shards it finds its partition on its own shard or on the other, by chance),
-# PORT (29700), CORES (0,1: the second configuration; the first has only the first of them).
+# PORT (29700), SHARDS ("1 2").
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 corelog=${CORELOG:-$here/../target/release/corelog}
-dir=${1:-shards-data} turns=${TURNS:-2} length=${SECONDS_EACH:-5} alone=${ALONE:-6} port=${PORT:-29700} cores=${CORES:-0,1}
+dir=${1:-shards-data} turns=${TURNS:-2} length=${SECONDS_EACH:-5} alone=${ALONE:-6} port=${PORT:-29700} shards=${SHARDS:-1 2}
 [ -x "$corelog" ] || { echo "shards.sh: no $corelog: cargo build --release" >&2; exit 2; }
 mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
@@ -23,7 +23,7 @@ stop() {
   broker=
 }
 trap stop EXIT
-start() { # CORES
+start() { # SHARDS
   "$corelog" start --override node.id=1 --override "listeners=PLAINTEXT://127.0.0.1:$port" --override "log.dirs=$dir/broker" \
     --override "corelog.cores=$1" >"$dir/broker.log" 2>&1 &
   broker=$!
@@ -40,9 +40,9 @@ load() { # OPTIONS... -> "MB/s requests/s us-of-CPU-a-request p50-ms"
   awk '/^produced/ { mb = $2; requests = $4 } /^latency/ && !p50 { p50 = $3 }
     / us\/request/ { for (i = 2; i <= NF; i++) if ($i == "us/request") us = $(i - 1) } END { print mb, requests, us, p50 }' "$dir/run.txt"
 }
-printf '%-8s %-34s %s\n' cores load 'MB/s, requests/s, us of CPU a request, p50 in ms'
+printf '%-8s %-34s %s\n' shards load 'MB/s, requests/s, us of CPU a request, p50 in ms'
 for _ in $(seq "$turns"); do
-  for these in "${cores%%,*}" "$cores"; do
+  for these in $shards; do
     start "$these"
     printf '%-8s %-34s %s\n' "$these" '64 KiB, 4 x 4, 16 partitions' "$(load --duration "${length}s" --batch-bytes 64KiB --connections 4 --in-flight 4 --partitions 16)"
     printf '%-8s %-34s %s\n' "$these" '1 KiB, 16 x 16, 16 partitions' \
