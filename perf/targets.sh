@@ -1,6 +1,6 @@
 #!/bin/bash
 # Every scenario that has targets, corelog in turns with Apache Kafka (and, where a target names it, with a Kafka that flushes
-# each append), on the same core: what is held and what is missed. About 45 minutes for all; the beginning says how long for
+# each append), on the same core: what is held and what is missed. About an hour for all; the beginning says how long for
 # those that are named. Measure on a machine that does nothing else.
 #
 #   targets.sh [FILE...]     scenario files, by path or by name (batches-16KiB); without any, all of perf/scenarios with targets
@@ -10,7 +10,7 @@
 #
 # RESULTS (./targets-results: FILE.json and FILE.html, table.md, log), DATA (./targets-data: where the brokers write; the device
 # under it is measured; removed at the end), CORELOG (target/release/corelog), KAFKA_LIBS (as for peers/kafka.sh),
-# PREPARE (120s: how long a broker is loaded before its first turn), OPTIONS (more options of `corelog bench compare`, as
+# PREPARE (300s: how long a broker is loaded before its first turn), OPTIONS (more options of `corelog bench compare`, as
 # "--turns 1 --duration 3s").
 #
 # All in one `bench compare`: one Kafka serves scenario after scenario, so that its start and its warm-up are paid once and it
@@ -49,7 +49,7 @@ for name in "${files[@]}"; do
 done
 began=$(date +%s)
 # shellcheck disable=SC2086
-"$corelog" bench compare --scenario "${files[@]}" --only-of-targets --pause-others --prepare "${PREPARE:-120s}" --prepare-again 8s --data-dir "$data" --ceilings "$data" --results "$results" ${OPTIONS:-} \
+"$corelog" bench compare --scenario "${files[@]}" --only-of-targets --pause-others --prepare "${PREPARE:-300s}" --prepare-again 8s --data-dir "$data" --ceilings "$data" --results "$results" ${OPTIONS:-} \
   > >(tee "$results/log" >&2) 2>&1 &
 comparing=$!
 # It stops its brokers when it is told to end: nothing is left running, and what there is already is shown.
