@@ -137,9 +137,7 @@ impl Ceilings {
 /// Runs `work` on a thread of its own that is kept on `cores`.
 fn on<T: Send>(cores: &[usize], work: impl FnOnce() -> T + Send) -> Result<T, RunError> {
     let body = || {
-        if !cores.is_empty() {
-            worker::pin(cores)?;
-        }
+        worker::pin(cores)?;
         Ok(work())
     };
     let outcome = std::thread::scope(|scope| scope.spawn(body).join());
@@ -264,9 +262,8 @@ fn loopback_with(send_buffer_bytes: Option<usize>, cores: &[usize], client: &[us
         rustix::net::sockopt::set_socket_send_buffer_size(&out, bytes)?;
     }
     let (mut into, _) = listener.accept()?;
-    let pin = |cores: &[usize]| if cores.is_empty() { Ok(()) } else { worker::pin(cores) };
     let send = move || -> io::Result<()> {
-        pin(client)?;
+        worker::pin(client)?;
         let piece = vec![0x5a; BLOCK_BYTES];
         let until = now_ns() + effort.length_ns;
         while now_ns() < until {
@@ -275,7 +272,7 @@ fn loopback_with(send_buffer_bytes: Option<usize>, cores: &[usize], client: &[us
         Ok(())
     };
     let receive = move || -> io::Result<f64> {
-        pin(cores)?;
+        worker::pin(cores)?;
         let mut piece = vec![0; BLOCK_BYTES];
         let (began, mut bytes) = (now_ns(), 0_u64);
         loop {

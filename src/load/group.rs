@@ -294,7 +294,7 @@ fn seat(shared: &Arc<Shared>) -> Option<(Arc<Seat>, JoinHandle<()>)> {
     let seat = Arc::new(Seat { generation: AtomicI32::new(-1), leave: AtomicBool::new(false) });
     let (theirs, mine) = (Arc::clone(shared), Arc::clone(&seat));
     let body = move || {
-        let pinned = if theirs.cpus.is_empty() { Ok(()) } else { worker::pin(&theirs.cpus).map_err(RunError::host("pin a thread")) };
+        let pinned = worker::pin(&theirs.cpus).map_err(RunError::host("pin a thread"));
         if let Err(error) = pinned.and_then(|()| member(&theirs, &mine)) {
             theirs.fail(format!("a member of the group: {error}"));
         }

@@ -196,15 +196,9 @@ fn wait_for_port(name: &str, port: u16) -> Result<(), RunError> {
 
 /// Starts `command` from a thread that runs on `cpus`: children inherit its cores.
 fn spawn_on(mut command: Command, cpus: &str) -> Result<Child, RunError> {
-    let cpus = if cpus.is_empty() {
-        Vec::new()
-    } else {
-        process::parse_cores(cpus).map_err(|error| RunError::Broker(error.to_string()))?
-    };
+    let cpus = process::parse_cores_if_any(cpus).map_err(|error| RunError::Broker(error.to_string()))?;
     let spawn = move || {
-        if !cpus.is_empty() {
-            worker::pin(&cpus)?;
-        }
+        worker::pin(&cpus)?;
         command.spawn()
     };
     let thread = std::thread::Builder::new().name("spawn".to_owned()).spawn(spawn);

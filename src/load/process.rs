@@ -141,6 +141,14 @@ pub fn parse_cores(list: &str) -> Result<Vec<usize>, NoCores> {
     Ok(ranges.ok_or_else(|| NoCores(list.to_owned()))?.into_iter().flatten().collect())
 }
 
+/// As [`parse_cores`]; none of an empty text.
+///
+/// # Errors
+/// As there.
+pub fn parse_cores_if_any(list: &str) -> Result<Vec<usize>, NoCores> {
+    if list.is_empty() { Ok(Vec::new()) } else { parse_cores(list) }
+}
+
 /// Clock ticks in a second of /proc, the same on all Linux architectures that corelog runs on.
 const TICKS_PER_S: f64 = 100.0;
 

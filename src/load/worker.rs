@@ -335,11 +335,14 @@ impl Worker {
     }
 }
 
-/// Keeps the calling thread on `cpus`.
+/// Keeps the calling thread on `cpus`; without any it stays as it is.
 ///
 /// # Errors
 /// If there is no such core, or it may not be used.
 pub(super) fn pin(cpus: &[usize]) -> io::Result<()> {
+    if cpus.is_empty() {
+        return Ok(());
+    }
     let mut set = rustix::thread::CpuSet::new();
     for cpu in cpus {
         if *cpu >= rustix::thread::CpuSet::MAX_CPU {

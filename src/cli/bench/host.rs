@@ -18,10 +18,7 @@ pub(super) fn measure(folder: &Path, broker_cpus: &str, client_cpus: &str) -> Re
 
 /// Of a list such as 0 or 0-1; none of an empty one.
 fn cores(list: &str) -> Result<Vec<usize>, Failure> {
-    match list {
-        "" => Ok(Vec::new()),
-        list => process::parse_cores(list).map_err(|error| Failure::Usage(error.to_string())),
-    }
+    process::parse_cores_if_any(list).map_err(|error| Failure::Usage(error.to_string()))
 }
 
 /// What the device alone does of loads: measured once for all that look the same to it.
