@@ -10,7 +10,7 @@
 #
 # RESULTS (./targets-results: FILE.json and FILE.html, table.md, log), DATA (./targets-data: where the brokers write; the device
 # under it is measured; removed at the end), CORELOG (target/release/corelog), KAFKA_LIBS (as for peers/kafka.sh),
-# PREPARE (300s: how long a broker is loaded before its first turn), OPTIONS (more options of `corelog bench compare`, as
+# PREPARE (240s: how long Kafka is loaded before its first turn, as each of the two that it stands for), OPTIONS (more options of `corelog bench compare`, as
 # "--turns 1 --duration 3s").
 #
 # All in one `bench compare`: one Kafka serves scenario after scenario, so that its start and its warm-up are paid once and it
@@ -49,7 +49,7 @@ for name in "${files[@]}"; do
 done
 began=$(date +%s)
 # shellcheck disable=SC2086
-"$corelog" bench compare --scenario "${files[@]}" --only-of-targets --pause-others --prepare "${PREPARE:-300s}" --prepare-again 8s --data-dir "$data" --ceilings "$data" --results "$results" ${OPTIONS:-} \
+"$corelog" bench compare --scenario "${files[@]}" --only-of-targets --pause-others --prepare "${PREPARE:-240s}" --prepare-again 8s --data-dir "$data" --ceilings "$data" --results "$results" ${OPTIONS:-} \
   > >(tee "$results/log" >&2) 2>&1 &
 comparing=$!
 # It stops its brokers when it is told to end: nothing is left running, and what there is already is shown.

@@ -33,6 +33,7 @@ mod runway;
 mod seal;
 mod tail;
 mod write;
+mod zeroing;
 pub use flush::FlushRequest;
 pub use write::{WriteOutcome, WritePlan};
 

@@ -37,6 +37,12 @@ const ZERO_BYTES: usize = 1 << 20;
 const CALM_ZERO_BYTES: usize = 128 << 10;
 /// A log whose last step was used up faster than this has no time.
 const HURRY_NS: u64 = 3_000_000_000;
+/// In so many parts is the rest of a runway told, ...
+const PARTS: u64 = 64;
+/// ... and with so few left it is nearly used up.
+const FEW_PARTS: u64 = 12;
+/// An append of so many bytes costs the device less with a flush of its own than with zeroes before it.
+const LARGE_APPEND: u64 = 768 << 10;
 
 /// Blocks of zeroes, made once for all logs of a shard.
 #[derive(Debug)]
@@ -67,6 +73,8 @@ pub(super) struct Runway {
     ready: Cell<u64>,
     /// Appends have claimed everything below this: zeroes must not be written there any more.
     claimed: Cell<u64>,
+    /// Bytes that the last append has claimed.
+    append: Cell<u64>,
     /// End of the zero write in flight and its start.
     zeroing: Cell<Option<(u64, u64)>>,
     /// A step is being made.
@@ -84,6 +92,14 @@ impl Runway {
         runway
     }
 
+    /// With appends up to `claimed`, after a step of so many bytes.
+    #[cfg(test)]
+    pub(super) fn with_step(claimed: u64, ready: u64, step: u64) -> Self {
+        let runway = Self::new(claimed, ready);
+        runway.step.set(step);
+        runway
+    }
+
     /// As new, for a file that was cut or replaced while nothing was in flight.
     pub(super) fn reset(&self, written: u64, ready: u64) {
         self.claimed.set(align_up(written));
@@ -93,7 +109,9 @@ impl Runway {
     /// Claims the file up to `end` for an append; true if that append changes the file's metadata, so that the file must
     /// be flushed by itself.
     pub(super) async fn claim(&self, end: u64) -> bool {
-        self.claimed.set(self.claimed.get().max(end));
+        let claimed = self.claimed.get();
+        self.append.set(end.saturating_sub(claimed));
+        self.claimed.set(claimed.max(end));
         while let Some((start, _)) = self.zeroing.get()
             && start < end
         {
@@ -108,16 +126,34 @@ impl Runway {
         let ready = self.ready.get();
         let due = !self.extending.get()
             && ready < align_up(segment_bytes)
-            && ready.saturating_sub(written) <= self.step.get().max(STEP_MIN) / 2;
+            && ready.saturating_sub(written) <= self.due_at();
         if due {
             self.extending.set(true);
         }
         due
     }
 
+    /// Where so many bytes are left, another step is due. Logs that are fast alike ask for it at the same time: half a step would
+    /// be used up before the last of them has had its turn.
+    fn due_at(&self) -> u64 {
+        let step = self.step.get().max(STEP_MIN);
+        if step == STEP_MAX { step } else { step / 2 }
+    }
+
     /// True until there was a step.
     pub(super) fn is_new(&self) -> bool {
         self.step.get() == 0
+    }
+
+    /// How much of it appends have not claimed yet, in parts of its last step.
+    pub(super) fn parts_left(&self) -> u64 {
+        let left = self.ready.get().saturating_sub(self.claimed.get());
+        left.saturating_mul(PARTS) / self.step.get().max(STEP_MIN)
+    }
+
+    /// True if it is nearly used up, and appends would miss it.
+    pub(super) fn is_pressing(&self) -> bool {
+        self.parts_left() <= FEW_PARTS && self.append.get() < LARGE_APPEND
     }
 
     /// Makes the step that [`Runway::begin_step`] announced.
@@ -144,7 +180,7 @@ impl Runway {
     async fn extend_one_step(&self, file: &DirectFile, end: u64, shared: &LogShared) -> io::Result<()> {
         let zeroes = &shared.zeroes();
         let is_late = self.claimed.get() > self.ready.get();
-        let (step, hurried) = self.next_step(is_late, shared.zeroing_bytes_max());
+        let (step, hurried) = self.next_step(is_late, shared.zeroing.bytes_max());
         let mut from = self.claimed.get().max(self.ready.get());
         let target = align_down(from.saturating_add(step)).min(end);
         if target <= from {

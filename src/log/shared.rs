@@ -13,17 +13,11 @@ use crate::{
     types::limits,
 };
 
-use super::{cache::CacheBudget, files::{LoadedIndexes, OpenFiles}, runway::{Runway, Zeroes}, segment::Folder};
+use super::{cache::CacheBudget, files::{LoadedIndexes, OpenFiles}, runway::Zeroes, segment::Folder, zeroing::Zeroing};
 
 /// Logs of a shard that are opened or removed at a time: a topic with a thousand partitions must not take the shard for
 /// itself, and its blocking threads do two at a time anyway.
 const TURNS: usize = 16;
-/// So many runways that wait for their turn are a crowd.
-const CROWD: usize = 32;
-/// Runways of a crowd that grow at a time, beside the one that always does.
-const CROWD_PERMITS: usize = 3;
-/// Bytes by which the runways that wait for their turn grow together before the first has its turn again.
-const ROUND_BYTES: u64 = 256 << 20;
 
 /// Bounds of what the logs of a shard use together.
 #[derive(Clone, Debug)]
@@ -71,12 +65,7 @@ pub struct LogShared {
     pub(super) files: OpenFiles,
     pub(super) indexes: LoadedIndexes,
     pub(super) permits: Rc<Permits>,
-    /// One runway grows at a time: the appends of all logs share the device with its zeroes, and would wait for several.
-    zeroing: Rc<Permits>,
-    /// And one is begun: a thousand new logs must not come before one that is about to have no runway left.
-    zeroing_new: Rc<Permits>,
-    /// A few more where many wait: those that are used up before their turn cost more than what they wait for.
-    zeroing_crowd: Rc<Permits>,
+    pub(super) zeroing: Rc<Zeroing>,
     turns: Rc<Permits>,
     pub(super) producers_per_partition: usize,
     zeroes: OnceCell<Rc<Zeroes>>,
@@ -93,9 +82,7 @@ impl LogShared {
             files: OpenFiles::new(limits.open_files),
             indexes: LoadedIndexes::new(limits.index_bytes),
             permits: Rc::new(Permits::new(limits.background.max(1))),
-            zeroing: Rc::new(Permits::new(1)),
-            zeroing_new: Rc::new(Permits::new(1)),
-            zeroing_crowd: Rc::new(Permits::new(CROWD_PERMITS)),
+            zeroing: Rc::new(Zeroing::new()),
             turns: Rc::new(Permits::new(TURNS)),
             producers_per_partition: limits.producers_per_partition,
             zeroes: OnceCell::new(),
@@ -118,23 +105,6 @@ impl LogShared {
     /// restart makes up for what is left undone.
     pub fn background_work(&self) -> usize {
         self.working.get()
-    }
-
-    /// Waits until this runway may grow.
-    pub(super) async fn may_zero(&self, runway: &Runway) -> Permit {
-        let permits = if runway.is_new() {
-            &self.zeroing_new
-        } else if self.zeroing.waiting() < CROWD {
-            &self.zeroing
-        } else {
-            &self.zeroing_crowd
-        };
-        permits.take().await
-    }
-
-    /// Most bytes by which a runway is to grow at a time, so that those that wait get their turn before they are used up.
-    pub(super) fn zeroing_bytes_max(&self) -> u64 {
-        ROUND_BYTES / (1 + self.zeroing.waiting() + self.zeroing_crowd.waiting()) as u64
     }
 
     pub(super) fn zeroes(&self) -> Rc<Zeroes> {

@@ -65,11 +65,11 @@ pub(in crate::cli) struct CompareArgs {
     /// Folder for the data of the started brokers: the device under it is what is measured.
     #[arg(long, default_value = "corelog-bench-data")]
     data_dir: PathBuf,
-    /// Load put on a broker that was just started before its first turn, without being measured: a JVM needs it
+    /// Load put on a peer that was just started before its first turn, without being measured: a JVM needs it
     /// [default: 20s].
     #[arg(long, value_name = "TIME")]
     prepare: Option<Span>,
-    /// The same for a broker that is kept from the scenario before; never longer than --prepare.
+    /// The same for corelog, and for a peer that is kept from the scenario before; never longer than --prepare.
     #[arg(long, value_name = "TIME", default_value = "5s")]
     prepare_again: Span,
     /// Stop the processes of started brokers that have no turn (SIGSTOP), after they have come to rest: what an idle one does takes
@@ -110,6 +110,14 @@ struct Job {
     cases: Vec<Case>,
     turns: usize,
     prepare_ms: u64,
+}
+
+impl Job {
+    /// How long this one is loaded before its first turn. Long where something is compiled meanwhile: in a peer that is new.
+    fn prepare_ms_of(&self, entry: &Entry, kept: bool, again_ms: u64) -> u64 {
+        let is_ready = kept || matches!(entry.broker, Broker::Start(_, Kind::Corelog(_)));
+        if is_ready { self.prepare_ms.min(again_ms) } else { self.prepare_ms }
+    }
 }
 
 pub(super) fn run(args: &CompareArgs, interrupt: &AtomicBool) -> Result<(), Failure> {
@@ -237,9 +245,10 @@ fn expected_ms(jobs: &[Job], prepare_again_ms: u64) -> u64 {
     let mut known: Vec<&Broker> = Vec::new();
     let mut sum = 0;
     for job in jobs {
-        let new = |entry: &Entry| !known.contains(&&entry.broker);
-        let prepare = |entry: &Entry| if new(entry) { START_MS + job.prepare_ms } else { prepare_again_ms.min(job.prepare_ms) };
-        sum += job.entries.iter().map(prepare).sum::<u64>();
+        for entry in &job.entries {
+            let kept = known.contains(&&entry.broker);
+            sum += if kept { 0 } else { START_MS } + job.prepare_ms_of(entry, kept, prepare_again_ms);
+        }
         known = job.entries.iter().map(|entry| &entry.broker).collect();
         let length = |plan: &Plan| if plan.fetch.cold { COLD_RUN_MS } else { plan.warmup_ms + plan.duration_ms + AROUND_RUN_MS };
         let cases = job.cases.iter().filter_map(|case| case.plans(|_| {}).ok()).map(|(plan, _)| length(&plan)).sum::<u64>();
@@ -315,7 +324,7 @@ impl Place<'_> {
         let rounds = job.cases.iter().map(|case| round(case, &job.entries, &addresses)).collect::<Result<Vec<_>, _>>()?;
         let beside = self.bare.of(&rounds, live)?;
         for (at, kept) in kept.into_iter().enumerate() {
-            let time_ms = if kept { job.prepare_ms.min(self.args.prepare_again.0) } else { job.prepare_ms };
+            let time_ms = job.prepare_ms_of(&job.entries[at], kept, self.args.prepare_again.0);
             self.turn_of(&job.entries[at]);
             prepare(&job.entries[at].name, &rounds, at, time_ms, interrupt, live).map_err(failure)?;
         }
