@@ -10,8 +10,8 @@
 #
 # RESULTS (./targets-results: FILE.json and FILE.html, table.md, log), DATA (./targets-data: where the brokers write; the device
 # under it is measured; removed at the end), CORELOG (target/release/corelog), KAFKA_LIBS (as for peers/kafka.sh),
-# PREPARE (240s: how long Kafka is loaded before its first turn, as each of the two that it stands for), OPTIONS (more options of `corelog bench compare`, as
-# "--turns 1 --duration 3s").
+# PREPARE (240s: how long Kafka is loaded before its first turn, as each of the two that it stands for), OPTIONS
+# (more options of `corelog bench compare`, as "--turns 1 --duration 3s").
 #
 # All in one `bench compare`: one Kafka serves scenario after scenario, so that its start and its warm-up are paid once and it
 # grows warmer as it goes. Who has no turn is stopped: the core belongs to the other alone. A JVM does not compile meanwhile,

@@ -32,11 +32,6 @@ impl Permits {
         // Invariant: senders leave the queue only by sending.
         receiver.recv().await.unwrap_or_else(|| Permit(Rc::clone(self)))
     }
-
-    /// How many wait for one.
-    pub fn waiting(&self) -> usize {
-        self.waiting.borrow().len()
-    }
 }
 
 /// Goes to the next who waits when it is dropped.
