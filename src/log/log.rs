@@ -393,7 +393,7 @@ impl Log {
         if segment.runway().begin_step(position, segment_bytes) {
             let (segment, shared) = (Rc::clone(segment), Rc::clone(&self.shared));
             self.in_background("extend a runway", async move {
-                let _permit = shared.zeroing.turn(&segment).await;
+                let _turn = shared.zeroing.turn(&segment).await;
                 match segment.open(&shared).await {
                     Ok(file) => segment.runway().extend(&file, segment_bytes, &shared).await,
                     Err(error) => {
@@ -402,8 +402,7 @@ impl Log {
                     }
                 }
             });
-        }
-        if segment.runway().is_pressing() {
+        } else if segment.runway().is_pressing() {
             // Perhaps it waits for its turn.
             self.shared.zeroing.give_turns();
         }

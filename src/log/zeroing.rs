@@ -42,12 +42,8 @@ struct Waiting {
 #[derive(Debug)]
 pub(super) enum Turn {
     Beginning { _permit: Permit },
-    Growing { _running: Running },
+    Growing(Rc<Zeroing>),
 }
-
-/// One of those that grow.
-#[derive(Debug)]
-pub(super) struct Running(Rc<Zeroing>);
 
 impl Zeroing {
     pub(super) fn new() -> Self {
@@ -80,24 +76,28 @@ impl Zeroing {
         }
     }
 
-    /// The one of those that wait that has the least left, the first of several; none if it can wait longer.
+    /// The one of those that wait that has the least left, the first of several; while another grows, of those that cannot
+    /// wait longer.
     fn next(&self) -> Option<Waiting> {
         let mut waiting = self.waiting.borrow_mut();
-        let (index, least) = waiting.iter().enumerate().min_by_key(|(_, waiting)| waiting.segment.runway().parts_left())?;
-        let due = self.running.get() == 0 || least.segment.runway().is_pressing();
-        if due { waiting.remove(index) } else { None }
+        let runways = waiting.iter().map(|waiting| waiting.segment.runway()).enumerate();
+        let due = runways.filter(|(_, runway)| self.running.get() == 0 || runway.is_pressing());
+        let (index, _) = due.min_by_key(|(_, runway)| runway.parts_left())?;
+        waiting.remove(index)
     }
 
     fn begin(self: &Rc<Self>) -> Turn {
         self.running.set(self.running.get() + 1);
-        Turn::Growing { _running: Running(Rc::clone(self)) }
+        Turn::Growing(Rc::clone(self))
     }
 }
 
-impl Drop for Running {
+impl Drop for Turn {
     fn drop(&mut self) {
-        self.0.running.set(self.0.running.get() - 1);
-        self.0.give_turns();
+        if let Turn::Growing(zeroing) = self {
+            zeroing.running.set(zeroing.running.get() - 1);
+            zeroing.give_turns();
+        }
     }
 }
 
@@ -155,6 +155,21 @@ mod tests {
         assert!(!block_on(second.runway().claim(4 * STEP)), "it reaches just to the end");
         zeroing.give_turns();
         assert!(block_on(poll_once(&mut waits)).is_some());
+    }
+
+    /// Large appends do well without a runway: they keep nobody from a turn who does not.
+    #[test]
+    fn who_can_wait_is_passed_by_who_cannot() {
+        let zeroing = Rc::new(Zeroing::new());
+        let (large, small) = (segment(STEP), segment(STEP / 100));
+        assert!(!block_on(large.runway().claim(4 * STEP)), "all of it by one append");
+        let grows = block_on(zeroing.turn(&segment(STEP / 2)));
+        let (mut patient, mut pressing) = (Box::pin(zeroing.turn(&large)), Box::pin(zeroing.turn(&small)));
+        assert!(block_on(poll_once(&mut patient)).is_none() && large.runway().parts_left() == 0);
+        let passes = block_on(poll_once(&mut pressing));
+        assert!(passes.is_some() && block_on(poll_once(&mut patient)).is_none());
+        drop((grows, passes));
+        assert!(block_on(poll_once(&mut patient)).is_some());
     }
 
     #[test]
