@@ -7,6 +7,7 @@
 mod files;
 mod meta_properties;
 mod clean_shutdown;
+mod lock;
 mod open;
 
 pub(crate) use files::{read_text, sync_dir, write_whole};

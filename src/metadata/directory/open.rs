@@ -4,22 +4,19 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File, OpenOptions},
+    fs,
     io,
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{FlockOperation, fcntl_lock, flock};
-
 use super::{
     clean_shutdown::{self, CleanShutdown},
     files::{read_text, write_atomic},
+    lock::DirLock,
     meta_properties::{self, MetaProperties},
 };
 use crate::types::{BrokerEpoch, NodeId, Uuid};
 
-/// Name of the file whose lock says that a process uses the directory.
-const LOCK_FILE_NAME: &str = ".lock";
 /// Longest `meta.properties` that is read.
 const META_PROPERTIES_BYTES_MAX: u64 = 64 * 1024;
 
@@ -66,7 +63,7 @@ pub struct LogDir {
     /// Epoch of the broker that closed it in order.
     clean_epoch: Option<BrokerEpoch>,
     /// Holds the locks; dropping it gives the directory up.
-    _lock: File,
+    _lock: DirLock,
 }
 
 /// All log directories of this broker, locked for as long as this lives.
@@ -180,30 +177,16 @@ impl LogDirs {
     }
 }
 
-fn io_error(path: &Path) -> impl FnOnce(io::Error) -> DirectoryError {
+pub(super) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> DirectoryError {
     let path = path.to_owned();
     move |source| DirectoryError::Io { path, source }
 }
 
 /// Creates a directory if need be, locks it and reads whose it is.
-fn possess(dir: &Path) -> Result<(File, Option<MetaProperties>), DirectoryError> {
+fn possess(dir: &Path) -> Result<(DirLock, Option<MetaProperties>), DirectoryError> {
     fs::create_dir_all(dir).map_err(io_error(dir))?;
-    let lock = lock(dir)?;
+    let lock = DirLock::take(dir)?;
     Ok((lock, read_properties(dir)?))
-}
-
-/// Locks a directory in both ways there are: Kafka's (Java locks by `fcntl`, which never conflicts within a process) and
-/// `flock` (which does, but which Kafka does not see).
-fn lock(dir: &Path) -> Result<File, DirectoryError> {
-    let path = dir.join(LOCK_FILE_NAME);
-    let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).map_err(io_error(dir))?;
-    let locked = flock(&file, FlockOperation::NonBlockingLockExclusive)
-        .and_then(|()| fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive));
-    match locked {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::ACCESS) => Err(DirectoryError::Locked(dir.to_owned())),
-        Err(error) => Err(io_error(dir)(error.into())),
-    }
 }
 
 /// Reads whose directory it is; `None` if it is nobody's yet, which only an empty one can be.
@@ -231,7 +214,7 @@ fn first_data_folder(dir: &Path) -> io::Result<Option<String>> {
 
 /// The one cluster id that the configuration and all directories agree on; a new one if nobody names any.
 fn agreed_cluster_id(
-    found: &[(&Path, File, Option<MetaProperties>)],
+    found: &[(&Path, DirLock, Option<MetaProperties>)],
     identity: &Identity,
 ) -> Result<String, DirectoryError> {
     let mut agreed = identity.cluster_id.clone().map(|id| (id, "the configuration".to_owned()));
