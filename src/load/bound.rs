@@ -10,6 +10,8 @@ use super::{
 pub struct Bound {
     /// In the figure's unit.
     pub value: f64,
+    /// The same for whoever writes into new files, as a log does that has not deleted anything yet.
+    pub in_new_files: Option<f64>,
     /// It is a ratio.
     pub is_ratio: bool,
     /// What sets it.
@@ -19,33 +21,37 @@ pub struct Bound {
 impl Bound {
     /// In words.
     pub fn words(&self) -> String {
-        format!("{}{} ({})", super::compare_table::figure(self.value), if self.is_ratio { "x" } else { "" }, self.by)
+        let figure = |value| format!("{}{}", super::compare_table::figure(value), if self.is_ratio { "x" } else { "" });
+        let new = self.in_new_files.map_or_else(String::new, |value| format!(", {} in new files", figure(value)));
+        format!("{}{new} ({})", figure(self.value), self.by)
     }
 }
 
 impl Comparison {
     /// The ceiling of what a target compares: that of the first contestant, over what it is divided by as that was measured.
     pub(super) fn bound(&self, sides: &Sides<'_>, best: bool) -> Option<Bound> {
-        let (value, by) = self.ceiling_of(sides.case, sides.metric)?;
-        let Some((other, at)) = sides.other else { return Some(Bound { value, is_ratio: false, by }) };
+        let (value, in_new_files, by) = self.ceiling_of(sides.case, sides.metric)?;
+        let Some((other, at)) = sides.other else { return Some(Bound { value, in_new_files, is_ratio: false, by }) };
         let theirs = other.spread(at, sides.metric)?;
         let theirs = if best { sides.metric.best(theirs) } else { theirs.median };
-        Some(Bound { value: value / theirs, is_ratio: true, by })
+        Some(Bound { value: value / theirs, in_new_files: in_new_files.map(|value| value / theirs), is_ratio: true, by })
     }
 
-    fn ceiling_of(&self, case: &CaseRuns, metric: &Metric) -> Option<(f64, &'static str)> {
+    fn ceiling_of(&self, case: &CaseRuns, metric: &Metric) -> Option<(f64, Option<f64>, &'static str)> {
         const DEVICE: &str = "device alone";
         let report = case.turns.first()?.first()?;
         let bare = case.bare.filter(|_| report.identity.durability == Durability::Flushed);
-        match metric.name {
-            "produced MB/s" => Some((bare?.mb_per_s(), DEVICE)),
-            "requests/s" => Some((bare?.requests_per_s, DEVICE)),
-            "p50 ms" => Some((bare?.latency?.p50_ms, DEVICE)),
-            "p99 ms" => Some((bare?.latency?.p99_ms, DEVICE)),
-            "fetched MB/s" => Some((self.ceilings.as_ref()?.loopback_mb_per_s, "loopback")),
-            "GB per CPU s" if report.produced.requests == 0 => Some((self.ceilings.as_ref()?.memory_copy_mb_per_s / 1e3, "one copy in memory")),
-            _ => None,
-        }
+        let new = || bare?.new_files.map(|new| new.best());
+        let (value, in_new_files, by) = match metric.name {
+            "produced MB/s" => (bare?.mb_per_s(bare?.requests_per_s), new().and_then(|requests| Some(bare?.mb_per_s(requests))), DEVICE),
+            "requests/s" => (bare?.requests_per_s, new(), DEVICE),
+            "p50 ms" => (bare?.latency?.p50_ms, None, DEVICE),
+            "p99 ms" => (bare?.latency?.p99_ms, None, DEVICE),
+            "fetched MB/s" => (self.ceilings.as_ref()?.loopback_mb_per_s, None, "loopback"),
+            "GB per CPU s" if report.produced.requests == 0 => (self.ceilings.as_ref()?.memory_copy_mb_per_s / 1e3, None, "one copy in memory"),
+            _ => return None,
+        };
+        Some((value, in_new_files, by))
     }
 }
 
@@ -53,7 +59,7 @@ impl Comparison {
 mod tests {
     use super::*;
     use crate::load::{
-        bare::{Bare, Latency, Shape},
+        bare::{Bare, Latency, NewFiles, Shape},
         ceiling::Ceilings,
         environment::Storage,
         report::{RunReport, SCHEMA_VERSION},
@@ -71,11 +77,12 @@ mod tests {
     fn case(name: &str, durability: Durability, theirs: &[f64], device: f64) -> CaseRuns {
         let shape = Shape { files: 1, request_bytes: 1000, in_flight: 1 };
         let latency = Some(Latency { p50_ms: 0.2, p99_ms: 0.5 });
+        let new_files = (name == "many").then_some(NewFiles { zeroed: device / 2.0, each_flushed: device / 4.0, all_flushed: 0.0 });
         CaseRuns {
             name: name.to_owned(),
             against: None,
             turns: theirs.iter().map(|theirs| vec![run(300.0, durability), run(*theirs, Durability::PageCache)]).collect(),
-            bare: Some(Bare { shape, requests_per_s: device, latency }),
+            bare: Some(Bare { shape, requests_per_s: device, new_files, latency }),
         }
     }
 
@@ -117,7 +124,9 @@ mod tests {
         };
         let words: Vec<String> = comparison.verdicts().iter().map(|verdict| verdict.ceiling.map_or_else(String::new, |bound| bound.words())).collect();
         let device = "(device alone)";
-        let expected = [&format!("4.00x {device}"), &format!("2.00x {device}"), &format!("2.67x {device}"), &format!("0.200 {device}"), "", "", "", "3000 (loopback)"];
+        let many = |written: &str, new: &str| format!("{written}x, {new}x in new files {device}");
+        let expected =
+            [&many("4.00", "2.00"), &many("2.00", "1.00"), &many("2.67", "1.33"), &format!("0.200 {device}"), "", "", "", "3000 (loopback)"];
         assert_eq!(words, expected);
     }
 }

@@ -89,7 +89,7 @@ struct Common {
     /// Fail if a figure is beyond a bound, as 'p99>5ms' or 'mb/s<500'; may be given several times.
     #[arg(long = "fail-if", value_name = "CONDITION")]
     fail_if: Vec<Gate>,
-    /// Measure first what the host can do, with files in this folder (512 MiB, removed again); of a scenario or a comparison also
+    /// Measure first what the host can do, with files in this folder (1 GiB, removed again); of a scenario or a comparison also
     /// what its device alone does of each load.
     #[arg(long, value_name = "FOLDER")]
     ceilings: Option<PathBuf>,
