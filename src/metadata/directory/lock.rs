@@ -12,7 +12,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::open::{DirectoryError, io_error};
+use super::error::{DirectoryError, io_error};
 
 /// Name of the file whose lock says that a process uses the directory.
 const LOCK_FILE_NAME: &str = ".lock";

@@ -4,6 +4,7 @@
 //! work on the control thread, before the shards start and after they stopped. What lies in the partitions' folders is
 //! the business of `log/`.
 
+mod error;
 mod files;
 mod meta_properties;
 mod clean_shutdown;
@@ -11,5 +12,6 @@ mod lock;
 mod open;
 
 pub(crate) use files::{read_text, sync_dir, write_whole};
+pub use error::DirectoryError;
 pub use meta_properties::MetaProperties;
-pub use open::{DirectoryError, Identity, LogDir, LogDirs};
+pub use open::{Identity, LogDir, LogDirs};
