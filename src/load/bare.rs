@@ -90,7 +90,6 @@ pub struct Bare {
     /// that take turns, whichever is more.
     pub requests_per_s: f64,
     /// The same into new files; absent where there is one request at a time, which leaves time to prepare them.
-    #[serde(default)]
     pub new_files: Option<NewFiles>,
     /// Milliseconds for a write and the flush behind it, where there is one at a time.
     pub latency: Option<Latency>,
@@ -202,12 +201,12 @@ struct Device {
     /// Nobody writes to it: its flush is the device's alone.
     flushed: DirectFile,
     /// Any file of the file system.
-    folder: Rc<File>,
+    folder: File,
     /// Nanoseconds from the first write of a group to the end of its flush.
     latencies: RefCell<Histogram<u64>>,
 }
 
-/// A file that has its size from the beginning.
+/// A file that is written from its beginning to its end.
 struct GroundFile {
     file: DirectFile,
     path: PathBuf,
@@ -218,14 +217,11 @@ struct GroundFile {
 
 impl GroundFile {
     async fn create(path: PathBuf, bytes: u64) -> io::Result<Self> {
-        drop(File::create_new(&path)?);
-        let file = DirectFile::open(&path, OpenMode::Write).await?;
-        let new = Self { file, path, bytes, end: Cell::new(0) };
-        new.renew().await?;
-        Ok(new)
+        let file = DirectFile::open(&path, OpenMode::CreateNew).await?;
+        Ok(Self { file, path, bytes, end: Cell::new(0) })
     }
 
-    /// Nothing of it has been written any more; its blocks are allocated, if the file system can do that.
+    /// It has its size, and nothing of it has been written (any more); its blocks are allocated, if the file system can do that.
     async fn renew(&self) -> io::Result<()> {
         let file = File::options().write(true).open(&self.path)?;
         file.set_len(0)?;
@@ -233,6 +229,7 @@ impl GroundFile {
             Err(Errno::OPNOTSUPP) => file.set_len(self.bytes)?,
             allocated => allocated?,
         }
+        self.end.set(0);
         self.file.sync_data().await
     }
 
@@ -264,6 +261,7 @@ impl Device {
         let mut files = Vec::with_capacity(shape.files);
         for number in 0..shape.files {
             let file = GroundFile::create(folder.join(number.to_string()), bytes(effort.file_bytes / shape.files as u64, WRITES_MIN * largest)).await?;
+            file.renew().await?;
             file.fill().await?;
             files.push(file);
         }
@@ -275,7 +273,7 @@ impl Device {
             ground: Cell::new(Ground::Written),
             next: Cell::new(0),
             flushed: DirectFile::open(&folder.join(SENTINEL), OpenMode::Read).await?,
-            folder: Rc::new(File::open(folder)?),
+            folder: File::open(folder)?,
             latencies: tally::histogram().into(),
         }))
     }
@@ -292,7 +290,6 @@ impl Device {
             };
             for file in new {
                 file.renew().await?;
-                file.end.set(0);
             }
             best = self.rate(groups, effort).await?.max(best);
         }
@@ -321,10 +318,11 @@ impl Device {
     async fn group(self: &Rc<Self>, requests: usize, alone: bool, until: u64) -> io::Result<u64> {
         let filled = |bytes: usize| AlignedBuf::build(bytes, |filler| filler.put(&vec![0xa5; bytes])).freeze();
         let buffers: Vec<SharedBuf> = self.shape.writes(requests).into_iter().map(filled).collect();
-        let bytes: usize = buffers.iter().map(|buffer| buffer.len()).sum();
-        let zeroes: Vec<_> = (0..bytes).step_by(ZERO_BYTES).map(|at| AlignedBuf::zeroed(ZERO_BYTES.min(bytes - at)).freeze()).collect();
+        let zeroed_bytes = if self.ground.get() == Ground::Zeroed { total_bytes(&buffers) } else { 0 };
+        let zeroes: Vec<_> = (0..zeroed_bytes).step_by(ZERO_BYTES).map(|at| AlignedBuf::zeroed(ZERO_BYTES.min(zeroed_bytes - at)).freeze()).collect();
         let (mut rounds, mut began) = (0, now_ns());
         while began < until
+            && self.zeroes.has_room(zeroed_bytes as u64)
             && let Some(places) = self.places(&buffers)
         {
             match (&buffers[..], &places[..]) {
@@ -342,14 +340,14 @@ impl Device {
         Ok(rounds)
     }
 
-    /// All at once, each into a file of its own, and the zeroes for as many bytes if they are measured.
+    /// All at once, each into a file of its own, and the zeroes besides.
     async fn write(self: &Rc<Self>, buffers: &[SharedBuf], places: &[(usize, u64)], zeroes: &[SharedBuf]) -> io::Result<()> {
         let write = |(buffer, (file, position)): (&SharedBuf, &(usize, u64))| {
             let (file, position, buffer) = (self.files[*file].file.clone(), *position, buffer.clone());
             task::spawn("write", async move { file.write_at(position, buffer).await })
         };
         let mut writes: Vec<_> = buffers.iter().zip(places).map(write).collect();
-        if self.ground.get() == Ground::Zeroed {
+        if !zeroes.is_empty() {
             let (device, zeroes) = (Rc::clone(self), zeroes.to_vec());
             writes.push(task::spawn("zeroes", async move { device.write_zeroes(zeroes).await }));
         }
@@ -378,18 +376,17 @@ impl Device {
     /// For each of the writes of a group the file that is next, and where. `None` if there is no new ground any more.
     fn places(&self, buffers: &[SharedBuf]) -> Option<Vec<(usize, u64)>> {
         let ground = self.ground.get();
-        let all_bytes: usize = buffers.iter().map(|buffer| buffer.len()).sum();
         let place = |buffer: &SharedBuf| {
             let number = self.next.replace((self.next.get() + 1) % self.files.len());
             let (file, bytes) = (&self.files[number], buffer.len() as u64);
             (ground.is_written() || file.has_room(bytes)).then(|| (number, file.place(bytes)))
         };
-        (ground != Ground::Zeroed || self.zeroes.has_room(all_bytes as u64)).then(|| buffers.iter().map(place).collect())?
+        buffers.iter().map(place).collect()
     }
 
     /// One after the other, behind those that are written or being written.
     async fn write_zeroes(&self, zeroes: Vec<SharedBuf>) -> io::Result<()> {
-        let mut at = self.zeroes.place(zeroes.iter().map(|part| part.len() as u64).sum());
+        let mut at = self.zeroes.place(total_bytes(&zeroes) as u64);
         for part in zeroes {
             let bytes = part.len() as u64;
             self.zeroes.file.write_at(at, part).await?;
@@ -397,6 +394,10 @@ impl Device {
         }
         Ok(())
     }
+}
+
+fn total_bytes(buffers: &[SharedBuf]) -> usize {
+    buffers.iter().map(|buffer| buffer.len()).sum()
 }
 
 /// Waits for all of them.

@@ -25,33 +25,40 @@ impl Bound {
         let new = self.in_new_files.map_or_else(String::new, |value| format!(", {} in new files", figure(value)));
         format!("{}{new} ({})", figure(self.value), self.by)
     }
+
+    /// As a ratio.
+    fn over(self, theirs: f64) -> Self {
+        Self { value: self.value / theirs, in_new_files: self.in_new_files.map(|value| value / theirs), is_ratio: true, ..self }
+    }
 }
 
 impl Comparison {
     /// The ceiling of what a target compares: that of the first contestant, over what it is divided by as that was measured.
     pub(super) fn bound(&self, sides: &Sides<'_>, best: bool) -> Option<Bound> {
-        let (value, in_new_files, by) = self.ceiling_of(sides.case, sides.metric)?;
-        let Some((other, at)) = sides.other else { return Some(Bound { value, in_new_files, is_ratio: false, by }) };
+        let ceiling = self.ceiling_of(sides.case, sides.metric)?;
+        let Some((other, at)) = sides.other else { return Some(ceiling) };
         let theirs = other.spread(at, sides.metric)?;
-        let theirs = if best { sides.metric.best(theirs) } else { theirs.median };
-        Some(Bound { value: value / theirs, in_new_files: in_new_files.map(|value| value / theirs), is_ratio: true, by })
+        Some(ceiling.over(if best { sides.metric.best(theirs) } else { theirs.median }))
     }
 
-    fn ceiling_of(&self, case: &CaseRuns, metric: &Metric) -> Option<(f64, Option<f64>, &'static str)> {
-        const DEVICE: &str = "device alone";
+    fn ceiling_of(&self, case: &CaseRuns, metric: &Metric) -> Option<Bound> {
         let report = case.turns.first()?.first()?;
         let bare = case.bare.filter(|_| report.identity.durability == Durability::Flushed);
-        let new = || bare?.new_files.map(|new| new.best());
-        let (value, in_new_files, by) = match metric.name {
-            "produced MB/s" => (bare?.mb_per_s(bare?.requests_per_s), new().and_then(|requests| Some(bare?.mb_per_s(requests))), DEVICE),
-            "requests/s" => (bare?.requests_per_s, new(), DEVICE),
-            "p50 ms" => (bare?.latency?.p50_ms, None, DEVICE),
-            "p99 ms" => (bare?.latency?.p99_ms, None, DEVICE),
-            "fetched MB/s" => (self.ceilings.as_ref()?.loopback_mb_per_s, None, "loopback"),
-            "GB per CPU s" if report.produced.requests == 0 => (self.ceilings.as_ref()?.memory_copy_mb_per_s / 1e3, None, "one copy in memory"),
+        let new = bare.and_then(|bare| bare.new_files).map(|new| new.best());
+        let bound = |value, by| Bound { value, in_new_files: None, is_ratio: false, by };
+        let device = |value, in_new_files| Bound { in_new_files, ..bound(value, "device alone") };
+        Some(match metric.name {
+            "produced MB/s" => {
+                let bare = bare?;
+                device(bare.mb_per_s(bare.requests_per_s), new.map(|requests| bare.mb_per_s(requests)))
+            }
+            "requests/s" => device(bare?.requests_per_s, new),
+            "p50 ms" => device(bare?.latency?.p50_ms, None),
+            "p99 ms" => device(bare?.latency?.p99_ms, None),
+            "fetched MB/s" => bound(self.ceilings.as_ref()?.loopback_mb_per_s, "loopback"),
+            "GB per CPU s" if report.produced.requests == 0 => bound(self.ceilings.as_ref()?.memory_copy_mb_per_s / 1e3, "one copy in memory"),
             _ => return None,
-        };
-        Some((value, in_new_files, by))
+        })
     }
 }
 
