@@ -6,4 +6,5 @@ fn main() {
     // glommio sets up its rings without flags. The linker leads its call to a function of ours (`sys.rs`); where it
     // does not, the rings are as they were.
     println!("cargo::rustc-link-arg=-Wl,--wrap=__sys_io_uring_setup");
+    println!("cargo::rustc-link-arg=-Wl,--wrap=io_uring_submit");
 }

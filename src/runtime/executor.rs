@@ -21,7 +21,7 @@ use super::{
 use crate::types::{ShardId, limits::IO_ALIGNMENT};
 
 /// How long a task may run before others get their turn.
-const PREEMPT: Duration = Duration::from_millis(10);
+pub(super) const PREEMPT: Duration = Duration::from_millis(10);
 /// Registered memory of an executor in bytes; our buffers come from the heap, so glommio's own use is all.
 const IO_MEMORY: usize = 1 << 20;
 /// Entries of each of an executor's three rings: operations that one turn may submit.

@@ -11,7 +11,7 @@ use glommio::io::{DmaFile, OpenOptions};
 
 use super::{
     buffer::{AlignedBuf, SharedBuf, Slice},
-    launch::data_moves, sys,
+    sys,
 };
 use crate::types::limits::IO_ALIGNMENT;
 
@@ -63,7 +63,6 @@ impl DirectFile {
     /// What the device says. The blocks then hold anything.
     pub async fn write_at(&self, position: u64, buffer: SharedBuf) -> io::Result<()> {
         assert!(position.is_multiple_of(IO_ALIGNMENT as u64), "direct writes are aligned");
-        data_moves();
         let mut written = self.file.write_rc_at(Rc::clone(&buffer.0), position).await.map_err(io_error)?;
         // A short write is legal and rare: what is left is written from a copy, which starts on a block again.
         while written < buffer.len() {
@@ -85,7 +84,6 @@ impl DirectFile {
     /// As there.
     pub fn write_at_in_place(&self, position: u64, buffer: &SharedBuf) -> io::Result<()> {
         assert!(position.is_multiple_of(IO_ALIGNMENT as u64), "direct writes are aligned");
-        data_moves();
         let mut whole = 0;
         while whole < buffer.len() {
             match rustix::io::pwrite(sys::descriptor(&*self.file), &buffer[whole..], position + whole as u64) {

@@ -6,25 +6,22 @@
 //! longer than that timer; one that does not report in time is given up and another is started. The work lies where only
 //! one of them can take it: a thread that was merely slow either takes it after all, or finds nothing and ends.
 
-use std::{cell::Cell, convert::Infallible, future::Future, io, pin::pin, thread, time::Duration};
+use std::{convert::Infallible, future::Future, io, pin::pin, thread, time::Duration};
 
 use futures_lite::future;
 use glommio::LocalExecutorBuilder;
 
-use super::{file::io_error, timer};
+use super::{file::io_error, submission, timer};
 
 /// How long the first thread has to report; each further one has twice as long.
 const PATIENCE: Duration = Duration::from_millis(100);
 /// Threads that are tried. The last one has 51 s.
 const ATTEMPTS: usize = 10;
-/// An executor that misses a wake-up (glommio parks with work to do) sleeps no longer than this. Each tick costs an idle
-/// executor a turn of its loop.
+/// An executor that misses a wake-up (glommio parks with work to do, and `submission.rs` does not hinder it) sleeps no longer
+/// than this. Each tick costs an idle executor a turn of its loop.
 const KEEP_ALIVE: Duration = Duration::from_millis(12);
-/// And no longer than this while it moves data: then a wake-up is missed once in a thousand times, and somebody waits.
-const KEEP_BUSY: Duration = Duration::from_millis(1);
 /// And if it misses the keep-alive timer itself, no longer than this.
 const RESCUE: Duration = Duration::from_secs(1);
-
 
 /// An executor's thread that is being started.
 pub(super) struct Launch<T, W> {
@@ -129,23 +126,16 @@ where
 /// and parked: then nobody has set the first one again.
 async fn keep_alive() -> Infallible {
     loop {
-        let rest = if MOVED.with(|moved| moved.take()) { KEEP_BUSY } else { KEEP_ALIVE };
-        future::or(timer::sleep(rest), timer::sleep(RESCUE)).await;
+        future::or(timer::sleep(KEEP_ALIVE), timer::sleep(RESCUE)).await;
+        // This is not a task of `task.rs`, but one all the same.
+        submission::task_runs();
     }
-}
-
-thread_local! {
-    /// Data has moved since the last tick.
-    static MOVED: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Notes that this executor reads from a socket or writes to a file: its keep-alive timer ticks faster for a while.
-pub(super) fn data_moves() {
-    MOVED.with(|moved| moved.set(true));
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use glommio::Placement;
 
     use super::*;

@@ -7,6 +7,7 @@
 pub mod preflight;
 pub mod executor;
 mod launch;
+mod submission;
 pub mod priority;
 pub mod solitude;
 

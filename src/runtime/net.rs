@@ -19,7 +19,7 @@ use rustix::net::{
     sockopt::{set_socket_recv_buffer_size, set_socket_reuseaddr, set_socket_send_buffer_size},
 };
 
-use super::{buffer::Slice, clock, file::io_error, launch::data_moves, solitude, sys};
+use super::{buffer::Slice, clock, file::io_error, solitude, sys};
 
 /// Slices in one send: the kernel's limit (UIO_MAXIOV).
 const SLICES_MAX: usize = 1024;
@@ -215,7 +215,6 @@ impl Stream {
     /// # Errors
     /// The connection is broken.
     pub fn poll_read(&self, context: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        data_moves();
         Pin::new(&mut *self.stream.borrow_mut()).poll_read(context, buffer)
     }
 

@@ -1,12 +1,12 @@
-//! What needs `unsafe`: descriptors that glommio knows only as numbers, how its rings are set up, what the allocator does with
-//! free memory, pages that it has no part in, and copies that leave the caches alone.
+//! What needs `unsafe`: descriptors that glommio knows only as numbers, how its rings are set up and submitted to, what the
+//! allocator does with free memory, pages that it has no part in, and copies that leave the caches alone.
 //!
 //! The only file of the crate with `unsafe` in it (`tests/it/tidy.rs` keeps it so).
 
 #![expect(unsafe_code, reason = "glommio 0.9 offers neither AsFd nor From<OwnedFd> nor flags of its rings, rustix no safe io_uring and mmap, mimalloc no safe options, and std no streaming stores")]
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     io,
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd},
     ptr::{self, NonNull},
@@ -16,8 +16,13 @@ use std::{
 
 use libmimalloc_sys::{mi_option_get, mi_option_set, mi_option_t};
 use rustix::{
-    io_uring::{IoringSetupFlags, io_uring_params, io_uring_setup},
+    io_uring::{IoringEnterFlags, IoringOp, IoringSetupFlags, IoringSqeFlags, io_uring_params, io_uring_setup},
     mm::{self, Advice, MapFlags, ProtFlags},
+};
+
+use super::{
+    clock,
+    submission::{Entry, Fate, Submissions},
 };
 
 /// Options of mimalloc 3 that its binding has no names for (`mi_option_e`): how long free memory is kept, in milliseconds,
@@ -77,6 +82,8 @@ unsafe extern "C" fn __wrap___sys_io_uring_setup(entries: u32, params: *mut io_u
         let plain = *params;
         (*params).flags |= IoringSetupFlags::COOP_TASKRUN;
         COOPERATIVE_RINGS.fetch_add(1, Ordering::Relaxed);
+        // What is known of this thread's timers concerns rings of before.
+        let _ending = KEPT.try_with(|kept| *kept.borrow_mut() = Kept::new());
         let ring = libc::syscall(libc::SYS_io_uring_setup, entries, params);
         if ring >= 0 {
             return ring as libc::c_int;
@@ -84,6 +91,189 @@ unsafe extern "C" fn __wrap___sys_io_uring_setup(entries: u32, params: *mut io_u
         // A kernel before 5.19 does not know the flag.
         *params = plain;
         libc::syscall(libc::SYS_io_uring_setup, entries, params) as libc::c_int
+    }
+}
+
+/// liburing's `struct io_uring_sq`: what it shares with the kernel, and what it has prepared.
+#[repr(C)]
+struct SubmissionQueue {
+    kernel_head: *const AtomicU32,
+    kernel_tail: *const AtomicU32,
+    mask: *const u32,
+    _entries: *const u32,
+    _flags: *const u32,
+    _dropped: *const u32,
+    order: *mut u32,
+    entries: *mut RawEntry,
+    /// Between `head` and `tail` are the entries that the kernel does not know of yet.
+    head: u32,
+    tail: u32,
+    _mapped_bytes: usize,
+    _mapped: *const u8,
+    _pad: [u32; 4],
+}
+
+/// liburing's `struct io_uring`, of the version in glommio 0.9.0.
+#[repr(C)]
+struct Ring {
+    submissions: SubmissionQueue,
+    _completions: [usize; 9],
+    _completions_pad: [u32; 4],
+    flags: IoringSetupFlags,
+    descriptor: libc::c_int,
+}
+
+/// The kernel's `struct io_uring_sqe`, by the names of what most operations keep there.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct RawEntry {
+    operation: u8,
+    flags: IoringSqeFlags,
+    priority: u16,
+    descriptor: i32,
+    offset: u64,
+    address: u64,
+    bytes: u32,
+    operation_flags: u32,
+    id: u64,
+    rest: [u64; 3],
+}
+
+impl RawEntry {
+    /// An entry that completes at once.
+    const fn nothing(id: u64) -> Self {
+        let (operation, flags) = (IoringOp::Nop as u8, IoringSqeFlags::empty());
+        Self { operation, flags, priority: 0, descriptor: -1, offset: 0, address: 0, bytes: 0, operation_flags: 0, id, rest: [0; 3] }
+    }
+
+    /// # Safety
+    /// It is yet to be submitted: a timer's time is read.
+    unsafe fn view(&self) -> Entry {
+        const TIMEOUT: u8 = IoringOp::Timeout as u8;
+        const CANCEL: u8 = IoringOp::AsyncCancel as u8;
+        if self.operation_flags != 0 {
+            return Entry::Other;
+        }
+        match (self.operation, self.offset) {
+            (TIMEOUT, 0) if self.flags.is_empty() => {
+                // SAFETY: until it is submitted, its time is where it says, as seconds and nanoseconds.
+                let [seconds, nanoseconds] = unsafe { *(self.address as *const [i64; 2]) };
+                let after_ns = seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds);
+                Entry::Timer { id: self.id, after_ns: u64::try_from(after_ns).unwrap_or(0) }
+            }
+            (TIMEOUT, 1..) if self.flags == IoringSqeFlags::IO_LINK => Entry::Counter,
+            (CANCEL, _) if self.id == 0 => Entry::Cancel { id: self.address },
+            _ => Entry::Other,
+        }
+    }
+}
+
+impl SubmissionQueue {
+    /// # Safety
+    /// As of [`__wrap_io_uring_submit`]. The place is between head and tail, or about to be.
+    unsafe fn place(&self, at: u32) -> *mut RawEntry {
+        // SAFETY: places are counted on and on, and taken modulo the size of the queue.
+        unsafe { self.entries.add((at & *self.mask) as usize) }
+    }
+
+    /// Hands the kernel all entries up to `end`. How many it has not taken yet.
+    ///
+    /// # Safety
+    /// As of [`__wrap_io_uring_submit`]; `end` is between head and tail.
+    unsafe fn hand_over(&mut self, end: u32) -> u32 {
+        // SAFETY: the kernel's tail is moved by this thread alone, and only after the entries are in their places.
+        unsafe {
+            let mut tail = (*self.kernel_tail).load(Ordering::Relaxed);
+            while self.head != end {
+                *self.order.add((tail & *self.mask) as usize) = self.head & *self.mask;
+                tail = tail.wrapping_add(1);
+                self.head = self.head.wrapping_add(1);
+            }
+            (*self.kernel_tail).store(tail, Ordering::Release);
+            tail.wrapping_sub((*self.kernel_head).load(Ordering::Acquire))
+        }
+    }
+}
+
+/// What a thread keeps from one submission to the next.
+struct Kept {
+    submissions: Submissions,
+    entries: Vec<Entry>,
+    fates: Vec<Fate>,
+    held: Vec<RawEntry>,
+}
+
+impl Kept {
+    const fn new() -> Self {
+        Self { submissions: Submissions::new(), entries: Vec::new(), fates: Vec::new(), held: Vec::new() }
+    }
+
+    /// Carries out what is decided about the entries of `queue`: those that the kernel gets are moved to its head, those that are
+    /// held behind them. Where the first kind ends, and how many entries glommio is to take for submitted besides those.
+    ///
+    /// # Safety
+    /// As of [`__wrap_io_uring_submit`].
+    unsafe fn sift(&mut self, queue: &mut SubmissionQueue) -> (u32, usize) {
+        let Self { submissions, entries, fates, held } = self;
+        let (head, count) = (queue.head, queue.tail.wrapping_sub(queue.head));
+        // SAFETY: only places between head and tail are read, and only those are written to, in order, each after it was read.
+        unsafe {
+            entries.clear();
+            entries.extend((0..count).map(|at| (*queue.place(head.wrapping_add(at))).view()));
+            if entries.iter().all(|entry| *entry == Entry::Other) {
+                return (queue.tail, 0);
+            }
+            let mut unseen = submissions.decide(entries, clock::monotonic_ns(), fates);
+            let mut end = head;
+            for (at, fate) in (0..).zip(&*fates) {
+                let entry = *queue.place(head.wrapping_add(at));
+                match fate {
+                    Fate::Drop => unseen += 1,
+                    Fate::Hold => held.push(entry),
+                    Fate::Pass | Fate::Complete => {
+                        *queue.place(end) = if *fate == Fate::Pass { entry } else { RawEntry::nothing(entry.id) };
+                        end = end.wrapping_add(1);
+                    }
+                }
+            }
+            queue.tail = end;
+            for entry in held.drain(..) {
+                *queue.place(queue.tail) = entry;
+                queue.tail = queue.tail.wrapping_add(1);
+            }
+            (end, unseen)
+        }
+    }
+}
+
+thread_local! {
+    static KEPT: RefCell<Kept> = const { RefCell::new(Kept::new()) };
+}
+
+/// Submits what glommio has put into a ring, as far as the kernel needs it (`submission.rs`): glommio calls this instead of
+/// liburing's function of this name (`src/runtime/build.rs`).
+///
+/// Returns how many entries glommio has no more to do with, or the reason as a negative number.
+///
+/// # Safety
+/// `ring` is a ring of this thread's executor, set up by the liburing of glommio 0.9.0.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __wrap_io_uring_submit(ring: *mut Ring) -> libc::c_int {
+    // SAFETY: the caller vouches for the ring, which nobody else uses meanwhile, and whose pointers are good as long as it is.
+    unsafe {
+        let Ring { submissions: queue, flags, descriptor, .. } = &mut *ring;
+        let sifted = KEPT.try_with(|kept| kept.borrow_mut().sift(queue));
+        let (end, unseen) = sifted.unwrap_or((queue.tail, 0));
+        let submitted = queue.hand_over(end);
+        let polled = flags.contains(IoringSetupFlags::IOPOLL);
+        if submitted == 0 && !polled {
+            return unseen as libc::c_int;
+        }
+        let enter_flags = if polled { IoringEnterFlags::GETEVENTS } else { IoringEnterFlags::empty() };
+        match libc::syscall(libc::SYS_io_uring_enter, *descriptor, submitted, 0, enter_flags.bits(), ptr::null::<u8>(), 0) {
+            taken @ 0.. => taken as libc::c_int + unseen as libc::c_int,
+            _ => -*libc::__errno_location(),
+        }
     }
 }
 
@@ -297,6 +487,15 @@ mod tests {
         let before = COOPERATIVE_RINGS.load(Ordering::Relaxed);
         crate::runtime::executor::run_alone(|| async {}).unwrap();
         assert!(COOPERATIVE_RINGS.load(Ordering::Relaxed) > before, "glommio's rings are set up by its own function again");
+    }
+
+    #[test]
+    fn the_kernel_sees_few_of_the_timers() {
+        let fates = crate::runtime::executor::run_alone(|| async {
+            crate::runtime::task::turn().await;
+            KEPT.with(|kept| kept.borrow().fates.clone())
+        });
+        assert!(fates.unwrap().iter().any(|fate| *fate != Fate::Pass), "glommio's rings are submitted to by its own function again");
     }
 
     #[test]

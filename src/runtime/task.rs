@@ -11,6 +11,8 @@ use std::{
 
 use glommio::{Latency, Shares, TaskQueueHandle};
 
+use super::submission;
+
 /// The task ended by a panic, or its executor did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the task did not finish")]
@@ -64,6 +66,7 @@ impl<F: Future> Future for Guarded<F> {
     type Output = Option<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<F::Output>> {
+        submission::task_runs();
         let Some(future) = &mut self.future else { return Poll::Ready(None) };
         let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
         let panic = match polled {
