@@ -28,6 +28,8 @@ use crate::{
 
 /// First version that names topics by id only.
 const VERSION_TOPIC_ID: i16 = 13;
+/// Records of one topic that make a request a large one.
+const LARGE_BYTES: usize = 12 << 10;
 
 /// Hands every batch of the request to its partition. The slot is filled later.
 pub(super) fn start(api: &Rc<Api>, request: &Request, slot: ResponseSlot) -> Disposition {
@@ -152,6 +154,13 @@ fn resolve(image: &ClusterImage, topic: &TopicProduceData, request: &Request) ->
     Ok(found.id)
 }
 
+/// The topic's name, which keeps the request's frame as long as the answer is awaited. Of a large one the memory is wanted
+/// before: for the next, while it is still in the caches.
+fn name_for_the_answer(topic: &TopicProduceData) -> Text {
+    let records = topic.partition_data.iter().filter_map(|partition| partition.records.as_ref());
+    if records.map(Bytes::len).sum::<usize>() < LARGE_BYTES { topic.name.clone() } else { topic.name.detached() }
+}
+
 fn no_records() -> Refusal {
     Refusal::because(ErrorCode::InvalidRecord, "a produce request must hold exactly one record batch for each partition")
 }
@@ -199,7 +208,7 @@ impl PendingProduce {
             ..PartitionProduceResponse::default()
         };
         let answer = |topic: &TopicProduceData| TopicProduceResponse {
-            name: topic.name.clone(),
+            name: name_for_the_answer(topic),
             topic_id: topic.topic_id,
             partition_responses: topic.partition_data.iter().map(place).collect(),
         };

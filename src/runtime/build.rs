@@ -3,8 +3,8 @@
 
 fn main() {
     println!("cargo::rerun-if-changed=src/runtime/build.rs");
-    // glommio sets up its rings without flags. The linker leads its call to a function of ours (`sys.rs`); where it
-    // does not, the rings are as they were.
+    // glommio sets up its rings without flags, and submits more to them than the kernel needs to see. The linker leads both calls to
+    // functions of ours (`sys.rs`); where it does not, the rings are as they were.
     println!("cargo::rustc-link-arg=-Wl,--wrap=__sys_io_uring_setup");
     println!("cargo::rustc-link-arg=-Wl,--wrap=io_uring_submit");
 }
