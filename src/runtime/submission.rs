@@ -14,9 +14,10 @@ use std::cell::Cell;
 
 use super::executor::PREEMPT;
 
-/// A timer that is taken back stays in the kernel if another one was taken back less than so many ns before: then there are many
-/// that it will stand for. Else it would be a wake-up for nothing.
+/// A timer that is taken back stays in the kernel if so many were taken back before it, each less than so many ns after the one
+/// before: then there will be many that it can stand for. Else it would be a wake-up for nothing.
 const BUSY_NS: u64 = 2_000_000;
+const BUSY_TIMES: u32 = 16;
 /// Sleeps in a row that are cut short at the most: there may be nothing to run.
 const CUTS_MAX: u32 = 2;
 
@@ -63,15 +64,17 @@ pub(super) struct Submissions {
     timers: Vec<(u64, u64)>,
     /// The timer that is held.
     held: Option<u64>,
-    /// When a timer in the kernel was last taken back, in ns.
+    /// When a timer was last taken back, in ns.
     taken_back_ns: u64,
+    /// How many were, each soon after the one before.
+    taken_back_soon: u32,
     /// Sleeps in a row that were cut short.
     cuts: u32,
 }
 
 impl Submissions {
     pub(super) const fn new() -> Self {
-        Self { timers: Vec::new(), held: None, taken_back_ns: 0, cuts: 0 }
+        Self { timers: Vec::new(), held: None, taken_back_ns: 0, taken_back_soon: 0, cuts: 0 }
     }
 
     /// Decides what becomes of `entries`, all that are yet to be submitted to one ring, at a time on the monotonic clock. Returns
@@ -89,6 +92,7 @@ impl Submissions {
                     let was_held = self.held == Some(id);
                     fates[at] = match entries.iter().position(|entry| *entry == Entry::Cancel { id }) {
                         Some(cancel) => {
+                            self.note_taken_back(now_ns);
                             fates[cancel] = Fate::Drop;
                             Fate::Complete
                         }
@@ -132,13 +136,18 @@ impl Submissions {
 
     fn take_back(&mut self, id: u64, now_ns: u64) -> Fate {
         let Some(at) = self.timers.iter().position(|(due_ns, timer)| *timer == id && *due_ns > now_ns) else { return Fate::Pass };
-        let busy = now_ns.saturating_sub(self.taken_back_ns) < BUSY_NS;
-        self.taken_back_ns = now_ns;
-        if busy {
+        self.note_taken_back(now_ns);
+        if self.taken_back_soon >= BUSY_TIMES {
             return Fate::Drop;
         }
         self.timers.remove(at);
         Fate::Pass
+    }
+
+    fn note_taken_back(&mut self, now_ns: u64) {
+        let soon = now_ns.saturating_sub(self.taken_back_ns) < BUSY_NS;
+        self.taken_back_soon = if soon { self.taken_back_soon.saturating_add(1) } else { 0 };
+        self.taken_back_ns = now_ns;
     }
 }
 
@@ -277,6 +286,26 @@ mod tests {
             }
         }
         assert!((200..1000).contains(&in_kernel), "{in_kernel} timers in 0.2 s of sleeps of 0.7 ms, cut short after 10 us");
+    }
+
+    /// An idle executor wakes up now and then for a few turns in a row.
+    #[test]
+    fn an_idle_executor_is_not_woken_for_nothing() {
+        let mut model = Model::new();
+        for _ in 0..100 {
+            for _ in 0..4 {
+                model.take_back();
+                model.submit();
+                model.set(TURN_NS);
+                task_runs();
+                model.pass(20_000);
+            }
+            model.take_back();
+            model.submit();
+            model.set(12_000_000);
+            assert_eq!(model.first_due(), model.now_ns + 12_000_000, "no timer of before wakes it");
+            assert!(model.pass(12_000_000));
+        }
     }
 
     #[test]

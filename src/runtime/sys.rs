@@ -491,11 +491,15 @@ mod tests {
 
     #[test]
     fn the_kernel_sees_few_of_the_timers() {
-        let fates = crate::runtime::executor::run_alone(|| async {
-            crate::runtime::task::turn().await;
-            KEPT.with(|kept| kept.borrow().fates.clone())
+        let sifted = crate::runtime::executor::run_alone(|| async {
+            let mut sifted = 0;
+            for _ in 0..100 {
+                crate::runtime::task::turn().await;
+                sifted += KEPT.with(|kept| kept.borrow().fates.iter().filter(|fate| **fate != Fate::Pass).count());
+            }
+            sifted
         });
-        assert!(fates.unwrap().iter().any(|fate| *fate != Fate::Pass), "glommio's rings are submitted to by its own function again");
+        assert!(sifted.unwrap() > 0, "glommio's rings are submitted to by its own function again");
     }
 
     #[test]
