@@ -306,10 +306,7 @@ impl Device {
             task::spawn("group", async move { device.group(requests, groups == 1, until).await })
         };
         let tasks: Vec<_> = (0..groups).map(group).collect();
-        let mut rounds = 0;
-        for group in tasks {
-            rounds += group.await.unwrap_or_else(|_| Err(io::Error::other("a group panicked")))?;
-        }
+        let rounds: u64 = joined(tasks).await?.into_iter().sum();
         Ok((rounds * requests as u64) as f64 * SECOND_NS as f64 / (now_ns() - began) as f64)
     }
 
@@ -351,7 +348,7 @@ impl Device {
             let (device, zeroes) = (Rc::clone(self), zeroes.to_vec());
             writes.push(task::spawn("zeroes", async move { device.write_zeroes(zeroes).await }));
         }
-        joined(writes).await
+        joined(writes).await.map(drop)
     }
 
     async fn flush(&self, places: &[(usize, u64)], alone: bool) -> io::Result<()> {
@@ -361,7 +358,7 @@ impl Device {
                     let file = self.files[*file].file.clone();
                     task::spawn("flush", async move { file.sync_data().await })
                 };
-                return joined(places.iter().map(flush).collect()).await;
+                return joined(places.iter().map(flush).collect()).await.map(drop);
             }
             Ground::FlushedTogether if alone => syncfs(&self.folder)?,
             Ground::FlushedTogether => {
@@ -400,12 +397,13 @@ fn total_bytes(buffers: &[SharedBuf]) -> usize {
     buffers.iter().map(|buffer| buffer.len()).sum()
 }
 
-/// Waits for all of them.
-async fn joined(operations: Vec<task::JoinHandle<io::Result<()>>>) -> io::Result<()> {
+/// Waits for all of them; what each gave.
+async fn joined<T>(operations: Vec<task::JoinHandle<io::Result<T>>>) -> io::Result<Vec<T>> {
+    let mut results = Vec::with_capacity(operations.len());
     for operation in operations {
-        operation.await.unwrap_or_else(|_| Err(io::Error::other("an operation panicked")))?;
+        results.push(operation.await.unwrap_or_else(|_| Err(io::Error::other("an operation panicked")))?);
     }
-    Ok(())
+    Ok(results)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use std::{
 
 use libmimalloc_sys::{mi_option_get, mi_option_set, mi_option_t};
 use rustix::{
-    io_uring::{IoringEnterFlags, IoringOp, IoringSetupFlags, IoringSqeFlags, io_uring_params, io_uring_setup},
+    io_uring::{IoringEnterFlags, IoringOp, IoringSetupFlags, IoringSqeFlags, io_uring_params, io_uring_setup, io_uring_sqe, io_uring_user_data},
     mm::{self, Advice, MapFlags, ProtFlags},
 };
 
@@ -104,7 +104,7 @@ struct SubmissionQueue {
     _flags: *const u32,
     _dropped: *const u32,
     order: *mut u32,
-    entries: *mut RawEntry,
+    entries: *mut io_uring_sqe,
     /// Between `head` and `tail` are the entries that the kernel does not know of yet.
     head: u32,
     tail: u32,
@@ -123,46 +123,31 @@ struct Ring {
     descriptor: libc::c_int,
 }
 
-/// The kernel's `struct io_uring_sqe`, by the names of what most operations keep there.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct RawEntry {
-    operation: u8,
-    flags: IoringSqeFlags,
-    priority: u16,
-    descriptor: i32,
-    offset: u64,
-    address: u64,
-    bytes: u32,
-    operation_flags: u32,
-    id: u64,
-    rest: [u64; 3],
+/// An entry that completes at once.
+fn nothing(id: u64) -> io_uring_sqe {
+    io_uring_sqe { opcode: IoringOp::Nop, fd: -1, user_data: io_uring_user_data::from_u64(id), ..io_uring_sqe::default() }
 }
 
-impl RawEntry {
-    /// An entry that completes at once.
-    const fn nothing(id: u64) -> Self {
-        let (operation, flags) = (IoringOp::Nop as u8, IoringSqeFlags::empty());
-        Self { operation, flags, priority: 0, descriptor: -1, offset: 0, address: 0, bytes: 0, operation_flags: 0, id, rest: [0; 3] }
-    }
-
-    /// # Safety
-    /// It is yet to be submitted: a timer's time is read.
-    unsafe fn view(&self) -> Entry {
-        const TIMEOUT: u8 = IoringOp::Timeout as u8;
-        const CANCEL: u8 = IoringOp::AsyncCancel as u8;
-        if self.operation_flags != 0 {
+/// What an entry is to `submission.rs`.
+///
+/// # Safety
+/// It was filled in and is yet to be submitted: a timer's time is read.
+unsafe fn view(entry: &io_uring_sqe) -> Entry {
+    let id = entry.user_data.u64_();
+    // SAFETY: all that an entry can hold there are numbers; until it is submitted, a timer's time is where it says, as seconds
+    // and nanoseconds.
+    unsafe {
+        if entry.op_flags.poll32_events != 0 {
             return Entry::Other;
         }
-        match (self.operation, self.offset) {
-            (TIMEOUT, 0) if self.flags.is_empty() => {
-                // SAFETY: until it is submitted, its time is where it says, as seconds and nanoseconds.
-                let [seconds, nanoseconds] = unsafe { *(self.address as *const [i64; 2]) };
+        match (entry.opcode, entry.off_or_addr2.off) {
+            (IoringOp::Timeout, 0) if entry.flags.is_empty() => {
+                let [seconds, nanoseconds] = *entry.addr_or_splice_off_in.addr.ptr.cast::<[i64; 2]>();
                 let after_ns = seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds);
-                Entry::Timer { id: self.id, after_ns: u64::try_from(after_ns).unwrap_or(0) }
+                Entry::Timer { id, after_ns: u64::try_from(after_ns).unwrap_or(0) }
             }
-            (TIMEOUT, 1..) if self.flags == IoringSqeFlags::IO_LINK => Entry::Counter,
-            (CANCEL, _) if self.id == 0 => Entry::Cancel { id: self.address },
+            (IoringOp::Timeout, 1..) if entry.flags == IoringSqeFlags::IO_LINK => Entry::Counter,
+            (IoringOp::AsyncCancel, _) if id == 0 => Entry::Cancel { id: entry.addr_or_splice_off_in.user_data.u64_() },
             _ => Entry::Other,
         }
     }
@@ -171,7 +156,7 @@ impl RawEntry {
 impl SubmissionQueue {
     /// # Safety
     /// As of [`__wrap_io_uring_submit`]. The place is between head and tail, or about to be.
-    unsafe fn place(&self, at: u32) -> *mut RawEntry {
+    unsafe fn place(&self, at: u32) -> *mut io_uring_sqe {
         // SAFETY: places are counted on and on, and taken modulo the size of the queue.
         unsafe { self.entries.add((at & *self.mask) as usize) }
     }
@@ -200,7 +185,7 @@ struct Kept {
     submissions: Submissions,
     entries: Vec<Entry>,
     fates: Vec<Fate>,
-    held: Vec<RawEntry>,
+    held: Vec<io_uring_sqe>,
 }
 
 impl Kept {
@@ -219,7 +204,7 @@ impl Kept {
         // SAFETY: only places between head and tail are read, and only those are written to, in order, each after it was read.
         unsafe {
             entries.clear();
-            entries.extend((0..count).map(|at| (*queue.place(head.wrapping_add(at))).view()));
+            entries.extend((0..count).map(|at| view(&*queue.place(head.wrapping_add(at)))));
             if entries.iter().all(|entry| *entry == Entry::Other) {
                 return (queue.tail, 0);
             }
@@ -231,7 +216,7 @@ impl Kept {
                     Fate::Drop => unseen += 1,
                     Fate::Hold => held.push(entry),
                     Fate::Pass | Fate::Complete => {
-                        *queue.place(end) = if *fate == Fate::Pass { entry } else { RawEntry::nothing(entry.id) };
+                        *queue.place(end) = if *fate == Fate::Pass { entry } else { nothing(entry.user_data.u64_()) };
                         end = end.wrapping_add(1);
                     }
                 }
